@@ -1,0 +1,323 @@
+/**
+ * What the engine and the CLI ask of the catalog: one set of queries on two engines. Every method
+ * is one short transaction. Lists are given by pages: no cursor is left open between calls.
+ */
+import type {
+  BaselineRow,
+  Conflict,
+  Content,
+  Key,
+  KeyRange,
+  Outcome,
+  PlanItem,
+  RunNumber,
+  Version,
+} from '../model.ts'
+
+export type RunMode = 'sync' | 'plan' | 'apply' | 'approve'
+export type RunTrigger = 'manual' | 'schedule'
+/** `planned`: a stored plan waits for `apply`; `superseded`: a later run changed one of its keys. */
+export type RunState =
+  | 'running'
+  | 'planned'
+  | 'superseded'
+  | 'applied'
+  | 'complete'
+  | 'partial'
+  | 'conflicts'
+  | 'held'
+  | 'failed'
+  | 'cancelled'
+  | 'abandoned'
+
+export interface RunRecord {
+  run: RunNumber
+  dataset: string
+  mode: RunMode
+  trigger: RunTrigger
+  state: RunState
+  configDigest: string
+  /** The run whose stored items this one carries out (`apply`, `approve`). */
+  base: RunNumber | null
+  startedAt: number
+  endedAt: number | null
+  /** Live heads when it began: what the delete limit's percent is of. */
+  liveAtStart: number
+  counts: RunCounts
+  /** Code and words of what failed the run as a whole, or held it. */
+  problem: { code: string; message: string; next?: string } | null
+  workflowId: string
+  temporalRunId: string | null
+}
+
+/** Sums over the run's items; `bytes` are those of finished puts. */
+export interface RunCounts {
+  scanned: number
+  planned: number
+  puts: number
+  deletes: number
+  adopted: number
+  bytes: number
+  stale: number
+  skipped: number
+  failed: number
+  held: number
+  cancelled: number
+  conflicts: number
+  drift: number
+  extra: number
+}
+
+/** One replica's part in one run. */
+export interface RunReplica {
+  replica: string
+  state: 'ok' | 'unknown'
+  /** Why it is unknown: code and words. */
+  problem: { code: string; message: string } | null
+  /** Entries seen, and keys found gone, over all ranges. */
+  seen: number
+  gone: number
+}
+
+export type RangeState = 'open' | 'scanned' | 'done'
+
+export interface RangeRecord {
+  run: RunNumber
+  number: number
+  range: KeyRange
+  state: RangeState
+  /** Scanned up to and including this key; null: nothing yet. */
+  cursor: Key | null
+  /** Counts attempts that claimed it: the fence within a run. */
+  attempt: number
+}
+
+/**
+ * pending: to do now. deferred: a delete, waits for the end of all ranges. blocked: a put that
+ * waits for the deletes. conflict: waits for resolve. The others are ends.
+ */
+export type ItemState =
+  | 'pending'
+  | 'deferred'
+  | 'blocked'
+  | 'conflict'
+  | 'done'
+  | 'stale'
+  | 'skipped'
+  | 'failed'
+  | 'held'
+  | 'cancelled'
+  | 'open'
+
+export interface ItemRecord {
+  run: RunNumber
+  /** Order within the run: range × 2^32 + place in the range. */
+  seq: number
+  rangeNumber: number
+  key: Key
+  state: ItemState
+  item: PlanItem | null
+  conflict: Conflict | null
+  /** By replica, for the actions that have ended. */
+  outcomes: Record<string, Outcome>
+  tries: number
+  /** The row's rev after this item's own last commit; equals item.rev before. */
+  rev: number
+  /** The content that a new key got, or a delete takes away: `<algorithm>:<hex>:<size>`. Renames
+   *  are found by it. */
+  contentKey: string | null
+}
+
+/** One item's ended actions, to be committed together with the row they change. */
+export interface Settlement {
+  record: ItemRecord
+  /** The row as it should be; null: forget the key; undefined: the row doesn't change. */
+  row: BaselineRow | null | undefined
+  /** The row's rev that this was computed from (0: there was none). */
+  expectRev: number
+  /** A line of history to add, where the head moved. */
+  version: { key: Key; version: Version; parents: RunNumber[]; reason: string } | null
+}
+
+export interface ConflictRecord {
+  id: number
+  dataset: string
+  key: Key
+  /** Digest of dataset, key and the sorted contender digests. */
+  identity: string
+  kind: Conflict['kind']
+  state: 'open' | 'resolved' | 'closed'
+  conflict: Conflict
+  openedRun: RunNumber
+  openedAt: number
+  endedRun: RunNumber | null
+  endedAt: number | null
+  /** Strategy, rule, winner and the digests it was decided on; null while open. */
+  resolution: Resolution | null
+}
+
+export interface Resolution {
+  strategy: string
+  rule: string
+  winner: Content | null
+  winnerReplicas: string[]
+  losers: { content: Content | null; replicas: string[] }[]
+}
+
+export interface Catalog {
+  close(): Promise<void>
+
+  // ── configs and locations ──
+  /** Stores a config by its digest; secrets are in it only as references. */
+  putConfig(digest: string, json: string): Promise<void>
+  getConfig(digest: string): Promise<string | null>
+  getLocation(name: string): Promise<{ identity: string; host: string | null } | null>
+  setLocation(name: string, identity: string, host: string | null): Promise<void>
+  /** All holds of this replica become *never* (I12, `rebind`, a removed replica). Rows: how many. */
+  dropHolds(dataset: string, replica: string): Promise<number>
+  /** The replicas' names that any hold of the dataset bears. Kept as a table, not by a scan. */
+  knownReplicas(dataset: string): Promise<string[]>
+  noteReplicas(dataset: string, replicas: string[]): Promise<void>
+
+  // ── runs ──
+  createRun(
+    run: Omit<RunRecord, 'run' | 'endedAt' | 'counts' | 'problem' | 'temporalRunId'>,
+  ): Promise<RunNumber>
+  getRun(run: RunNumber): Promise<RunRecord | null>
+  /** Newest first. */
+  listRuns(filter: {
+    dataset?: string
+    before?: RunNumber
+    since?: number
+    limit: number
+  }): Promise<RunRecord[]>
+  updateRun(
+    run: RunNumber,
+    patch: Partial<Pick<RunRecord, 'state' | 'endedAt' | 'problem' | 'temporalRunId' | 'counts'>>,
+  ): Promise<void>
+  /** Adds to the named counts, atomically. */
+  addCounts(run: RunNumber, delta: Partial<RunCounts>): Promise<void>
+  /** The newest run of the dataset that scanned it whole and ended: when it began, ms; or null. */
+  lastCompleteScan(dataset: string): Promise<number | null>
+
+  // ── replicas of a run ──
+  putRunReplica(run: RunNumber, replica: RunReplica): Promise<void>
+  /** Marks it unknown (the first reason stays). */
+  loseReplica(run: RunNumber, replica: string, problem: RunReplica['problem']): Promise<void>
+  addSeen(run: RunNumber, delta: Record<string, { seen: number; gone: number }>): Promise<void>
+  runReplicas(run: RunNumber): Promise<RunReplica[]>
+
+  // ── ranges ──
+  /** Numbers go on from the run's last range; gives the first number. */
+  addRanges(run: RunNumber, ranges: KeyRange[]): Promise<number>
+  getRange(run: RunNumber, number: number): Promise<RangeRecord | null>
+  /** Numbers of ranges that aren't done. */
+  openRanges(run: RunNumber, after: number, limit: number): Promise<number[]>
+  /** attempt + 1, and the row. The fence: whoever claimed last may write. */
+  claimRange(run: RunNumber, number: number): Promise<RangeRecord>
+  /** Whether this attempt still holds the range, and the run isn't ended. Cheap: one key read. */
+  holdsRange(run: RunNumber, number: number, attempt: number): Promise<boolean>
+
+  // ── baseline ──
+  /** Rows in key order within the range, behind `after`. */
+  readBaseline(
+    dataset: string,
+    range: KeyRange,
+    after: Key | null,
+    limit: number,
+  ): Promise<BaselineRow[]>
+  getBaseline(dataset: string, keys: Key[]): Promise<Map<Key, BaselineRow>>
+  /** Bounds that cut the baseline into ranges of `every` keys each: every `every`-th key. */
+  baselineBounds(dataset: string, every: number): Promise<Key[]>
+  /** Rows whose head isn't a tombstone. */
+  countLive(dataset: string): Promise<number>
+  /** Versions of a key, newest first. */
+  versions(dataset: string, key: Key, limit: number): Promise<(Version & { reason: string })[]>
+
+  // ── plan ──
+  /**
+   * One page of a scan, in one transaction: the items, the range's cursor (and state, and bound,
+   * where it is cut: then the rest becomes a new range, whose number is given), the counts. Nothing
+   * is written, and null given, where `attempt` no longer holds the range.
+   */
+  commitScan(page: {
+    dataset: string
+    run: RunNumber
+    number: number
+    attempt: number
+    items: Omit<ItemRecord, 'run' | 'seq' | 'rangeNumber'>[]
+    cursor: Key | null
+    ended: boolean
+    cutAt: Key | null
+    counts: Partial<RunCounts>
+    seen: Record<string, { seen: number; gone: number }>
+  }): Promise<{ newRange: number | null } | null>
+  /** Items of the run in these states, by seq; of one range where it's named. */
+  readItems(filter: {
+    run: RunNumber
+    rangeNumber?: number
+    states: ItemState[]
+    after: number
+    limit: number
+  }): Promise<ItemRecord[]>
+  countItems(run: RunNumber): Promise<Partial<Record<ItemState, number>>>
+  /** Writes states, outcomes, tries and items of these records alone (no baseline). */
+  updateItems(records: ItemRecord[]): Promise<void>
+  /**
+   * Commits outcomes: per settlement the baseline row under its `expectRev`, the history line and
+   * the item, all settlements in one transaction (I8). A settlement whose row has another rev is
+   * left out whole, and its place in the answer is false.
+   */
+  settle(dataset: string, settlements: Settlement[]): Promise<boolean[]>
+  /** Copies the items of `base` in these states into `run` as range 0. Rows: how many. */
+  copyItems(base: RunNumber, run: RunNumber, states: ItemState[], as: ItemState): Promise<number>
+  /** How many of the run's `deferred` items have a contentKey that a created key of the run has,
+   *  each create excusing one (I3). */
+  countRenames(run: RunNumber): Promise<number>
+  /** Whether a later run than `run` changed a baseline row of one of its items; the key, or null. */
+  supersededBy(run: RunNumber): Promise<Key | null>
+  /** Deletes items of ended runs that began before `before`, except held and planned ones. */
+  pruneItems(before: number): Promise<number>
+
+  // ── conflicts ──
+  /** Opens it, or updates the open one of this key (identity and contenders), or does nothing where
+   *  the same is open. Gives the id. */
+  openConflict(
+    dataset: string,
+    run: RunNumber,
+    identity: string,
+    conflict: Conflict,
+    at: number,
+  ): Promise<number>
+  /** Ends the open conflict of the key, if there is one; records one that was never open. */
+  endConflict(
+    dataset: string,
+    run: RunNumber,
+    key: Key,
+    end: {
+      state: 'resolved' | 'closed'
+      resolution: Resolution | null
+      conflict: Conflict | null
+      identity: string | null
+      at: number
+    },
+  ): Promise<void>
+  /** Ends open conflicts in the range whose keys aren't among `keep`: they agree by themselves. */
+  openConflicts(filter: {
+    dataset?: string
+    range?: KeyRange
+    after: number
+    limit: number
+  }): Promise<ConflictRecord[]>
+  countOpenConflicts(dataset: string): Promise<number>
+
+  // ── uploads ──
+  getUpload(location: string, key: Key): Promise<string | null>
+  putUpload(location: string, key: Key, state: string | null, at: number): Promise<void>
+  /** Uploads last saved before `before`: what a killed run left, to be aborted. */
+  staleUploads(
+    location: string,
+    before: number,
+    limit: number,
+  ): Promise<{ key: Key; state: string }[]>
+}

@@ -1,0 +1,42 @@
+/** Every bound, with its reason. A number that two files must agree on stands here alone. */
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const GIB = 1024 * MIB
+
+/** Keys in one range: about a second of listing, and one child workflow in Temporal's UI. */
+export const rangeKeysMax = 10_000
+/** Keys a store's listing page is asked for: the cap of S3's ListObjectsV2. */
+export const listPageKeys = 1_000
+/** Objects up to this size are read whole and written by one request; larger ones in parts.
+ *  The quantum of memory: transfers in flight × this is what a worker may hold. */
+export const partBytes = 8 * MIB
+/** S3 allows 10,000 parts; `partBytesFor` grows the part so that an object fits. */
+export const partsMax = 10_000
+/** Bytes of content that one worker holds in memory at a time, over all transfers. */
+export const bufferedBytesMax = 128 * MIB
+/** Key-sized operations in flight in one apply activity. rclone is measured at 32. */
+export const transfersMax = 32
+/** Outcomes are committed together, at the latest after this long (ms). */
+export const commitDelayMs = 100
+/** Ranges of one run in flight (children of `syncDataset`). */
+export const rangesInFlight = 8
+/** Tries of one key's action in one run, before it is listed as failed. */
+export const actionTriesMax = 4
+/** Tries of a listing before its replica is left out of the run. */
+export const listTriesMax = 3
+/** A fence read from the catalog is good for this long (ms): the zombie's documented window. */
+export const fenceCacheMs = 200
+/** A file changed within this long (ms) of its stat may change again under the same token. */
+export const unsettledMs = 2_000
+/** S3 gives LastModified by the second, and a PUT's reply only Date: see `sameToken`. */
+export const tokenAtToleranceMs = 2_000
+/** The defaults of `limits.deletes` in the config (I3): more than both holds a run's deletes. */
+export const deleteLimits = [
+  { count: 100, percent: 10 },
+  { count: 10, percent: 50 },
+] as const
+/** The rolling window over which deletes are counted (ms). */
+export const deleteWindowMs = 24 * 60 * 60 * 1000
+/** History length at which workflows continue as new: Temporal warns at 4,096 events. */
+export const historyEventsMax = 4_000
