@@ -1,0 +1,104 @@
+/** Digests while bytes pass by, and bodies cut into whole parts: every connector's common ground. */
+import { createHash, hash } from 'node:crypto'
+import { crc32c } from '@node-rs/crc32'
+import type { DigestAlgorithm, Digests } from '../src/model.ts'
+import type { Body } from './connector.ts'
+
+export type DigestChoice = Record<DigestAlgorithm, boolean>
+
+export const ALL_DIGESTS: DigestChoice = { sha256: true, md5: true, crc32c: true }
+
+export interface Digester {
+  update(chunk: Uint8Array): void
+  /** Lowercase hex of everything so far; ends the digester. */
+  digest(): Digests
+}
+
+export function createDigester(choice: DigestChoice = ALL_DIGESTS): Digester {
+  const sha256 = choice.sha256 ? createHash('sha256') : undefined
+  const md5 = choice.md5 ? createHash('md5') : undefined
+  let crc = 0
+  return {
+    update(chunk) {
+      sha256?.update(chunk)
+      md5?.update(chunk)
+      if (choice.crc32c) crc = crc32c(chunk, crc)
+    },
+    digest() {
+      return {
+        ...(sha256 && { sha256: sha256.digest('hex') }),
+        ...(md5 && { md5: md5.digest('hex') }),
+        ...(choice.crc32c && { crc32c: crcHex(crc) }),
+      }
+    },
+  }
+}
+
+/** Of content that is whole in memory: one-shot hashes spare the small object its hash objects. */
+export function digestsOf(bytes: Uint8Array, choice: DigestChoice = ALL_DIGESTS): Digests {
+  return {
+    ...(choice.sha256 && { sha256: hash('sha256', bytes, 'hex') }),
+    ...(choice.md5 && { md5: hash('md5', bytes, 'hex') }),
+    ...(choice.crc32c && { crc32c: crcHex(crc32c(bytes)) }),
+  }
+}
+
+/** Which given digest the content doesn't have, for people; null where all that are given hold.
+ *  `actual` must have been computed for at least the algorithms of `given` to say anything. */
+export function digestProblem(given: Digests, actual: Digests): string | null {
+  for (const algorithm of ['sha256', 'md5', 'crc32c'] as const) {
+    const [wanted, got] = [given[algorithm], actual[algorithm]]
+    if (wanted !== undefined && got !== undefined && wanted !== got) {
+      return `the content's ${algorithm} is ${got}, not ${wanted}`
+    }
+  }
+  return null
+}
+
+/**
+ * The body in buffers of exactly `partBytes`, the last one shorter; an empty body has none. Bytes
+ * are copied at most once: whole parts inside one chunk are views of it, so chunks must not be
+ * written again by whoever gave them.
+ */
+export async function* partsOf(body: Body, partBytes: number): AsyncGenerator<Buffer, void> {
+  let part: Buffer | undefined
+  let filled = 0
+  for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+    const bytes = asBuffer(chunk)
+    let at = 0
+    while (at < bytes.length) {
+      const left = bytes.length - at
+      if (part === undefined && left >= partBytes) {
+        yield bytes.subarray(at, at + partBytes)
+        at += partBytes
+        continue
+      }
+      if (part === undefined && body instanceof Uint8Array) {
+        yield bytes.subarray(at)
+        return
+      }
+      part ??= Buffer.allocUnsafeSlow(partBytes)
+      const taken = Math.min(left, partBytes - filled)
+      part.set(bytes.subarray(at, at + taken), filled)
+      at += taken
+      filled += taken
+      if (filled === partBytes) {
+        yield part
+        part = undefined
+        filled = 0
+      }
+    }
+  }
+  if (part !== undefined) yield part.subarray(0, filled)
+}
+
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function crcHex(crc: number): string {
+  return (crc >>> 0).toString(16).padStart(8, '0')
+}
