@@ -1,0 +1,57 @@
+/**
+ * An exclusive lock on a file, between processes, that dies with its holder: kill -9, a crash and a
+ * reused pid leave nothing stale. Node has no flock; SQLite's locks are the kernel's own, so a
+ * transaction that is never ended is one. Nothing is written into the file.
+ *
+ * Trap: POSIX drops a process's locks on a file when the process closes *any* descriptor of it. So
+ * nothing else may open a lock file, not even to read it; what is worth telling goes into another.
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** SQLITE_BUSY: another connection holds the lock. */
+const busy = 5
+
+/** Keeps the connections reachable: a collected one would give its lock back. */
+const held = new Set<DatabaseSync>()
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === busy
+}
+
+/**
+ * Takes the lock and answers the function that gives it back, or null where another holds it.
+ * `patience`: ms to wait for it, blocking; a look by `isLocked` may hold it for an instant.
+ */
+export function takeLock(file: string, patience = 500): (() => void) | null {
+  mkdirSync(dirname(file), { recursive: true })
+  const database = new DatabaseSync(file, { timeout: patience })
+  try {
+    // In memory: a holder that was killed would leave a journal beside the file.
+    database.exec('PRAGMA journal_mode = MEMORY')
+    database.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    if (isBusy(error)) return null
+    throw error
+  }
+  held.add(database)
+  return () => {
+    if (held.delete(database)) database.close()
+  }
+}
+
+/** Whether some process (this one too) holds the lock now. The file must exist. */
+export function isLocked(file: string): boolean {
+  const database = new DatabaseSync(file, { timeout: 0 })
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw error
+  } finally {
+    database.close()
+  }
+}
