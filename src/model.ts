@@ -122,8 +122,12 @@ export type Action =
   | { do: 'adopt'; replica: string; token: Token | null; drift?: Content }
 
 /** Content that no replica would hold after the actions: it goes to the vault first (I2). */
-export interface Rescue extends Source {
+export interface Rescue {
   content: Content
+  /** Where it can be read, all equal. */
+  sources: Source[]
+  /** A conflict's loser is kept whatever `history` says. */
+  loser: boolean
 }
 
 /** Why an item is there, for people: shown by `plan` and `show`. */
@@ -175,6 +179,10 @@ export interface Conflict {
   rev: number
   kind: ConflictKind
   contenders: Contender[]
+  /** The agreed head so far; null: there was none. */
+  head: Version | null
+  /** Replicas that don't contend and get the outcome: what is expected there, and its content. */
+  bystanders: { replica: string; expect: Token | null; content: Content | null }[]
 }
 
 /** Something a person should know although nothing is done about it. */
@@ -212,6 +220,14 @@ export type Strategy =
   | { name: 'last-write-wins' }
   | { name: 'prefer'; replicas: string[] }
   | { name: 'manual' }
+
+/** What a decision needs beside the config: which run decides, and between which two moments (ms)
+ *  the changes that it sees were made: from the last complete scan to this one. */
+export interface Moment {
+  run: RunNumber
+  from: number
+  to: number
+}
 
 /** What reconcile and resolve need of a dataset's config. */
 export interface Policy {
