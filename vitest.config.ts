@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/global-setup.ts'],
+    pool: 'forks',
+    // The servers want the rest of a small machine.
+    maxWorkers: 2,
+    // Real servers on a busy machine. A test that hangs is a fault; a slow one isn't.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 30_000,
+    // Nothing is passed over in silence.
+    allowOnly: false,
+    passWithNoTests: false,
+    retry: 0,
+  },
+})
