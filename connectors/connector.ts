@@ -165,4 +165,6 @@ export interface ConnectorContext {
   concurrency: number
   /** Bytes above which writes go in parts, and their size; small in tests. */
   partBytes: number
+  /** Keys a listing's page is asked for at most, instead of `listPageKeys`; small in tests. */
+  pageKeys?: number
 }
