@@ -22,6 +22,9 @@ export interface Traits {
   sizeMax: number
   /** Two locations with the same value can copy between each other by `copyWithin`; null: none. */
   copyDomain: string | null
+  /** Where this location lies in its copy domain (bucket and prefix): what another connector's
+   *  `copyWithin` puts before the key of a source that is here. Absent where there is no domain. */
+  copyRoot?: string
   /** What a write that isn't buffered whole is cut into, bytes. */
   partBytes: number
 }
