@@ -1,4 +1,4 @@
-/** Starts one server of each kind for the whole run; a test takes a bucket or database of its own. */
+/** One server of each kind for the whole run; a test makes a bucket or database of its own. */
 import type { TestProject } from 'vitest/node'
 import {
   type AzureServer,

@@ -18,7 +18,7 @@ const silenceTimeoutMs = 30_000
 /** Origins that didn't answer: the next tool doesn't wait for them again. */
 const unreachable = new Map<string, string>()
 
-/** The program `name` out of the release. `progress` gets bytes so far and the total (0: unknown). */
+/** The program `name` out of the release. `progress` gets bytes so far and in all (0: unknown). */
 export async function download(
   release: Release,
   name: string,

@@ -27,7 +27,7 @@ export interface Program {
   /** Never rejects. */
   exited: Promise<Exit>
   running(): boolean
-  /** SIGTERM, then SIGKILL after `graceMs`. Resolves when it's gone, at once where it is already. */
+  /** SIGTERM, then SIGKILL after `graceMs`. Resolves when it's gone. */
   stop(graceMs?: number): Promise<void>
 }
 
@@ -65,8 +65,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
 }
 
 /**
- * Ends `pid` when we die, even by SIGKILL: the shell's read returns when the pipe, of which we alone
- * hold the other end, is closed. Node has no prctl(PR_SET_PDEATHSIG), and macOS neither.
+ * Ends `pid` when we die, even by SIGKILL: the shell's read returns when the pipe is closed, of
+ * which we alone hold the other end. Node has no prctl(PR_SET_PDEATHSIG), and macOS neither.
  */
 function startWatchdog(pid: number): ChildProcess {
   const script =
