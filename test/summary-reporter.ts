@@ -35,30 +35,5 @@ function count(module: TestModule, summary: Summary): void {
   }
   const suites = [module, ...module.children.allSuites()]
   const errors = suites.flatMap((suite) => suite.errors().map((error) => error.message))
-  for (const error of errors) summary.broken.push(error.message)
-    for (const module of modules) count(module, summary)
-    const file = process.env.TIDEMARK_TEST_SUMMARY
-    if (file) writeFileSync(file, JSON.stringify(summary))
-  }
-}
-
-function count(module: TestModule, summary: Summary): void {
-  for (const test of module.children.allTests()) {
-    const result = test.result()
-    if (result.state === 'passed') summary.passed++
-    if (result.state === 'failed') summary.failed++
-    if (result.state === 'skipped') {
-      if (result.note) summary.skipped.push({ name: test.fullName, reason: result.note })
-      // Of its own accord, or because a hook before it failed.
-      else summary.broken.push(`${test.fullName}: didn't run, without a reason`)
-    }
-    if (result.state === 'pending') summary.broken.push(`${test.fullName}: never ran`)
-  }
-  const suites = [module, ...module.children.allSuites()]
-  const errors = suites.flatMap((suite) => suite.errors().map((error) => error.message))
-  // A hook that fails leaves its tests neither passed nor failed.
-  if (module.state() === 'failed' && failedHere === 0 && errors.length === 0) {
-    errors.push('a hook or a suite failed')
-  }
   for (const error of errors) summary.broken.push(`${module.moduleId}: ${error}`)
 }
