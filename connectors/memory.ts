@@ -1,0 +1,368 @@
+/**
+ * The reference: what the contract means, with nothing in the way. Locations of one process with
+ * the same `store` share its content. Tests get at the store by `memoryStore(name)`: its clock, its
+ * faults, what others wrote behind Tidemark's back, and how often each name was written.
+ */
+import { randomUUID } from 'node:crypto'
+import { type StoreCode, StoreError } from '../src/errors.ts'
+import { listPageKeys } from '../src/limits.ts'
+import type { Digests, Entry, Key, KeyRange, Metadata, Token } from '../src/model.ts'
+import { inRange, keyProblem } from '../src/sync/keys.ts'
+import type {
+  Body,
+  CallOptions,
+  Connector,
+  ConnectorContext,
+  CopySource,
+  Page,
+  ReadResult,
+  Traits,
+  WriteOptions,
+} from './connector.ts'
+import { digestProblem, digestsOf, partsOf } from './digests.ts'
+import { type MemoryEntry, type MemoryStore, memoryStore } from './memory-store.ts'
+import type { OptionsOf } from './options.ts'
+
+export {
+  dropMemoryStores,
+  type Fault,
+  type FaultCall,
+  type MemoryStore,
+  memoryStore,
+} from './memory-store.ts'
+
+interface Place {
+  location: string
+  prefix: string
+  store: MemoryStore
+  traits: Traits
+  pageKeys: number
+}
+
+export async function create(
+  options: OptionsOf<'memory'>,
+  context: ConnectorContext,
+): Promise<Connector> {
+  const store = memoryStore(options.store)
+  const place: Place = {
+    location: context.name,
+    prefix: options.prefix,
+    store,
+    traits: { ...traitsOf(options, context), ...store.traits },
+    pageKeys: context.pageKeys ?? listPageKeys,
+  }
+  return {
+    name: context.name,
+    traits: place.traits,
+    identity: ({ signal }) =>
+      called(place, 'identity', undefined, signal, async () => {
+        return `memory:${options.store}/${options.prefix}#${store.id}`
+      }),
+    list: (range, resume, { signal }) => list(place, range, resume, signal),
+    stat: (key, { signal }) =>
+      called(place, 'stat', key, signal, async () => {
+        const held = store.get(place.prefix + key)
+        return held ? entryOf(place, key, held) : null
+      }),
+    read: (key, token, range, { signal }) => read(place, key, token, range, signal),
+    write: (key, body, expect, given) =>
+      called(place, 'write', key, given.signal, () => write(place, key, body, expect, given)),
+    remove: (key, expect, given) =>
+      called(place, 'remove', key, given.signal, () => remove(place, key, expect, given)),
+    copyWithin: (key, source, expect, given) =>
+      called(place, 'copyWithin', key, given.signal, () => copy(place, key, source, expect, given)),
+    abortUpload: (key, state, { signal }) =>
+      called(place, 'abortUpload', key, signal, async () => void store.uploads.delete(state)),
+    close: async () => {},
+  }
+}
+
+function traitsOf(options: OptionsOf<'memory'>, context: ConnectorContext): Traits {
+  return {
+    conditionalCreate: true,
+    conditionalOverwrite: true,
+    conditionalDelete: true,
+    listStart: true,
+    listingDigests: ['md5', 'crc32c'],
+    listingMetadata: true,
+    carriesMetadata: true,
+    keys: { bytesMax: 1024, prefixBytes: Buffer.byteLength(options.prefix), pathLike: false },
+    sizeMax: Number.MAX_SAFE_INTEGER,
+    copyDomain: `memory:${options.store}`,
+    copyRoot: options.prefix,
+    partBytes: context.partBytes,
+  }
+}
+
+// ── calls and their faults ──────────────────────────────────────────────────────────────────────
+
+async function called<T>(
+  place: Place,
+  operation: string,
+  key: Key | undefined,
+  signal: AbortSignal,
+  run: () => Promise<T>,
+): Promise<T> {
+  const call = { location: place.location, operation, key }
+  refuseCancelled(place, operation, key, signal)
+  await place.store.fault({ ...call, when: 'before' })
+  refuseCancelled(place, operation, key, signal)
+  if (place.store.missing) throw failure(place, 'root-missing', operation, key, 'no such store')
+  const answer = await run()
+  await place.store.fault({ ...call, when: 'after' })
+  return answer
+}
+
+function failure(
+  place: Place,
+  code: StoreCode,
+  operation: string,
+  key: Key | undefined,
+  message: string,
+): StoreError {
+  const details = { location: place.location, operation }
+  return new StoreError(code, message, key === undefined ? details : { ...details, key })
+}
+
+function refuseCancelled(
+  place: Place,
+  operation: string,
+  key: Key | undefined,
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) throw failure(place, 'cancelled', operation, key, 'cancelled')
+}
+
+function entryOf(place: Place, key: Key, held: MemoryEntry): Entry {
+  const { token, modifiedAt, bytes, digests, metadata } = held
+  const entry: Entry = { key, token, modifiedAt, size: bytes.length, digests }
+  return place.traits.carriesMetadata ? { ...entry, metadata } : entry
+}
+
+// ── listing ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Each page looks anew, so that a listing sees what changes behind it as a real store's does. */
+async function* list(
+  place: Place,
+  range: KeyRange,
+  resume: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Page, void> {
+  let from = resume === undefined ? range.from : behind(resume)
+  for (;;) {
+    const call = { location: place.location, operation: 'list', key: from ?? undefined }
+    const page = await called(place, 'list', call.key, signal, async () => {
+      const page = pageFrom(place, from, range.to)
+      await place.store.fault({ ...call, when: 'page', page })
+      return page
+    })
+    yield page
+    if (page.resume === undefined) return
+    from = behind(page.resume)
+  }
+}
+
+/** The least key that is greater than `key`. */
+function behind(key: Key): Key {
+  return `${key}\0`
+}
+
+function pageFrom(place: Place, from: Key | null, to: Key | null): Page {
+  const { store, prefix, traits } = place
+  const page: Page = { entries: [], skipped: [] }
+  for (const name of store.namesFrom(prefix + (from ?? ''))) {
+    if (!name.startsWith(prefix)) break
+    const key = name.slice(prefix.length)
+    if (!inRange(key, { from, to })) break
+    const held = store.get(name)
+    if (held === undefined || key === '') continue
+    const last = page.entries.at(-1)
+    if (last !== undefined && page.entries.length === place.pageKeys) {
+      page.resume = last.key
+      break
+    }
+    const entry = entryOf(place, key, held)
+    entry.digests = chosen(held.digests, traits)
+    if (!traits.listingMetadata) delete entry.metadata
+    page.entries.push(entry)
+  }
+  return page
+}
+
+function chosen(digests: Digests, { listingDigests }: Traits): Digests {
+  return Object.fromEntries(
+    listingDigests.flatMap((name) => (digests[name] ? [[name, digests[name]]] : [])),
+  )
+}
+
+// ── reading ─────────────────────────────────────────────────────────────────────────────────────
+
+async function read(
+  place: Place,
+  key: Key,
+  token: Token,
+  range: { start: number; end: number } | undefined,
+  signal: AbortSignal,
+): Promise<ReadResult> {
+  return called(place, 'read', key, signal, async () => {
+    const held = place.store.get(place.prefix + key)
+    if (!held) throw failure(place, 'not-found', 'read', key, 'no such key')
+    if (held.token.id !== token.id) {
+      throw failure(place, 'changed-meanwhile', 'read', key, 'another token')
+    }
+    const bytes = range ? held.bytes.subarray(range.start, range.end) : held.bytes
+    return { entry: entryOf(place, key, held), body: chunks(place, key, bytes, signal) }
+  })
+}
+
+async function* chunks(
+  place: Place,
+  key: Key,
+  bytes: Buffer,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  const call = { location: place.location, operation: 'read', key, when: 'chunk' } as const
+  for await (const chunk of partsOf(bytes, place.traits.partBytes)) {
+    await place.store.fault(call)
+    refuseCancelled(place, 'read', key, signal)
+    yield chunk
+  }
+  refuseCancelled(place, 'read', key, signal)
+}
+
+// ── writing ─────────────────────────────────────────────────────────────────────────────────────
+
+async function write(
+  place: Place,
+  key: Key,
+  body: Body,
+  expect: Token | null,
+  options: WriteOptions,
+): Promise<Entry> {
+  refuseUnholdable(place, key, 'write')
+  const { bytes, upload } = await received(place, key, body, options)
+  const digests = digestsOf(bytes)
+  const problem = digestProblem(options.digests, digests)
+  if (problem !== null) {
+    await endUpload(place, upload, options)
+    throw failure(place, 'corrupt', 'write', key, problem)
+  }
+  const content = { bytes, digests, metadata: options.metadata }
+  const entry = await commit(place, key, 'write', content, expect, options)
+  await endUpload(place, upload, options)
+  return entry
+}
+
+/** The whole content. In parts, they are kept with the store, where a session finds them again. */
+async function received(
+  place: Place,
+  key: Key,
+  body: Body,
+  options: WriteOptions,
+): Promise<{ bytes: Buffer; upload: string | undefined }> {
+  const { size, session, signal } = options
+  const { store, traits } = place
+  const inParts = size > traits.partBytes
+  const known = session?.state !== undefined && store.uploads.has(session.state)
+  const id = known && session?.state ? session.state : randomUUID()
+  const upload = store.uploads.get(id) ?? new Map<number, Buffer>()
+  const parts: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const part of partsOf(body, traits.partBytes)) {
+      await store.fault({ location: place.location, operation: 'write', key, when: 'chunk' })
+      refuseCancelled(place, 'write', key, signal)
+      bytes += part.length
+      if (bytes > size) throw failure(place, 'corrupt', 'write', key, `more than ${size} bytes`)
+      const kept = upload.get(parts.length)
+      if (inParts && !kept?.equals(part)) {
+        upload.set(parts.length, Buffer.from(part))
+        store.partsSent++
+        store.uploads.set(id, upload)
+        await session?.save(id)
+      }
+      parts.push(upload.get(parts.length) ?? part)
+    }
+    refuseCancelled(place, 'write', key, signal)
+    if (bytes < size) throw failure(place, 'corrupt', 'write', key, `${bytes} of ${size} bytes`)
+  } finally {
+    // The parts of an upload without a session can't be found again by anybody.
+    if (!session || !inParts) store.uploads.delete(id)
+  }
+  return { bytes: Buffer.concat(parts), upload: session && inParts ? id : undefined }
+}
+
+async function endUpload(
+  place: Place,
+  upload: string | undefined,
+  { session }: WriteOptions,
+): Promise<void> {
+  if (upload === undefined) return
+  place.store.uploads.delete(upload)
+  await session?.save(null)
+}
+
+type CommitOptions = CallOptions & Pick<WriteOptions, 'beforeCommit'>
+
+async function commit(
+  place: Place,
+  key: Key,
+  operation: string,
+  content: { bytes: Buffer; digests: Digests; metadata: Metadata },
+  expect: Token | null,
+  options: CommitOptions,
+): Promise<Entry> {
+  const { store, prefix, traits } = place
+  await options.beforeCommit()
+  await store.fault({ location: place.location, operation, key, when: 'commit' })
+  refuseCancelled(place, operation, key, options.signal)
+  const conditional = expect ? traits.conditionalOverwrite : traits.conditionalCreate
+  if (conditional && store.get(prefix + key)?.token.id !== expect?.id) {
+    throw failure(place, 'changed-meanwhile', operation, key, 'another token')
+  }
+  const held = store.put(prefix + key, content.bytes, content.metadata, content.digests)
+  store.writes.set(prefix + key, (store.writes.get(prefix + key) ?? 0) + 1)
+  return entryOf(place, key, held)
+}
+
+async function remove(
+  place: Place,
+  key: Key,
+  expect: Token,
+  options: CommitOptions,
+): Promise<void> {
+  const { store, prefix, traits } = place
+  await options.beforeCommit()
+  await store.fault({ location: place.location, operation: 'remove', key, when: 'commit' })
+  refuseCancelled(place, 'remove', key, options.signal)
+  const held = store.get(prefix + key)
+  if (!held) throw failure(place, 'not-found', 'remove', key, 'no such key')
+  if (traits.conditionalDelete && held.token.id !== expect.id) {
+    throw failure(place, 'changed-meanwhile', 'remove', key, 'another token')
+  }
+  store.remove(prefix + key)
+}
+
+async function copy(
+  place: Place,
+  key: Key,
+  source: CopySource,
+  expect: Token | null,
+  options: Omit<WriteOptions, 'size' | 'session'>,
+): Promise<Entry> {
+  refuseUnholdable(place, key, 'copyWithin')
+  const held = place.store.get(`${source.connector.traits.copyRoot}${source.key}`)
+  if (!held) throw failure(place, 'not-found', 'copyWithin', source.key, 'no such source')
+  if (held.token.id !== source.token.id) {
+    throw failure(place, 'changed-meanwhile', 'copyWithin', source.key, 'the source changed')
+  }
+  const problem = digestProblem(options.digests, held.digests)
+  if (problem !== null) throw failure(place, 'corrupt', 'copyWithin', key, problem)
+  const content = { bytes: held.bytes, digests: held.digests, metadata: options.metadata }
+  return commit(place, key, 'copyWithin', content, expect, options)
+}
+
+function refuseUnholdable(place: Place, key: Key, operation: string): void {
+  const problem = keyProblem(key, place.traits.keys)
+  if (problem !== null) throw failure(place, 'cannot-hold', operation, key, problem)
+}
