@@ -1,0 +1,192 @@
+/**
+ * The YAML's shape: zod is the one source for validation and for editors (`json-schema.ts`).
+ * Strict keys, the YAML's own spellings; defaults are given in `build.ts`, where inheritance is.
+ */
+import { z } from 'zod'
+import { locationOptions } from '../../connectors/options.ts'
+import { patternProblem, patternRules } from '../sync/filter.ts'
+import { scheduleProblem } from './schedule.ts'
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+  error:
+    'a name is 1 to 63 letters, digits, dots, dashes and underscores, and begins with a letter or digit',
+})
+
+/** One of these words; underscores are taken for dashes. */
+function word<const T extends string>(values: readonly T[]) {
+  const spelled = values.flatMap((value) => [value, value.replaceAll('-', '_')])
+  return z
+    .enum([...new Set(spelled)] as [string, ...string[]])
+    .transform((value) => value.replaceAll('_', '-') as T)
+}
+
+const location = z.discriminatedUnion('type', [
+  locationOptions.file,
+  locationOptions.s3,
+  locationOptions.gcs,
+  locationOptions['azure-blob'],
+  locationOptions.memory,
+])
+
+const schedule = z.string().superRefine((text, context) => {
+  const problem = scheduleProblem(text)
+  if (!problem) return
+  const { message, next } = problem
+  context.addIssue({ code: 'custom', message, params: { code: 'config-bad-schedule', next } })
+})
+
+const pattern = z.string().superRefine((text, context) => {
+  const problem = patternProblem(text)
+  if (!problem) return
+  const message = `"${text}" is no pattern: ${problem}`
+  const params = { code: 'config-bad-glob', next: patternRules }
+  context.addIssue({ code: 'custom', message, params })
+})
+
+const conflictResolution = z.union(
+  [
+    word(['last-write-wins', 'source-wins', 'manual']),
+    z.strictObject({
+      prefer: z
+        .union([name, z.array(name).min(1)])
+        .describe('Locations; the first that has content wins.'),
+    }),
+  ],
+  { error: 'expected last-write-wins, source-wins, manual or {prefer: [LOCATION, …]}' },
+)
+
+const shared = {
+  enabled: z.boolean().optional().describe('false: no Schedule is kept for it. Default: true.'),
+  'conflict-resolution': conflictResolution
+    .optional()
+    .describe('Who wins a two-way conflict; `manual` leaves it open. Default: last-write-wins.'),
+  schedule: schedule
+    .optional()
+    .describe('Cron: minute, hour, day of month, month, day of week; in UTC.'),
+  'batch-size': z.int().min(1).max(10_000).optional().describe('Keys in one step. Default: 1000.'),
+}
+
+const mode = word(['scheduled', 'manual'])
+  .optional()
+  .describe('Default: scheduled where the dataset has a schedule, else manual.')
+
+const deleteLimit = z
+  .strictObject({
+    count: z.int().min(0).optional(),
+    percent: z.number().min(0).max(100).optional(),
+  })
+  .refine((limit) => limit.count !== undefined || limit.percent !== undefined, {
+    error: 'expected a count, a percent, or both',
+  })
+  .describe('Deletes are held above both; one that is not given counts as 0.')
+
+const byteUnits = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+}
+const bandwidthForm = /^(\d+(?:\.\d+)?) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)(?:\/s)?$/
+
+const notBandwidth = 'expected bytes in a second, as 10MiB/s or 1048576'
+
+/** Bytes in a second, of what the schema passed. */
+export function bytesPerSecond(text: string | number): number {
+  if (typeof text === 'number') return text
+  const [, amount = '', unit = 'B'] = bandwidthForm.exec(text) ?? []
+  return Math.max(1, Math.round(Number(amount) * byteUnits[unit as keyof typeof byteUnits]))
+}
+
+const limits = z.strictObject({
+  'max-deletes': z
+    .union([z.int().min(0), deleteLimit, z.array(deleteLimit).min(1)], {
+      error: 'expected a count, {count: 100, percent: 10}, or a list of such',
+    })
+    .optional()
+    .describe(
+      'In 24 hours; above it a run holds its deletes until `tidemark approve`. ' +
+        'Default: more than 100 and 10 %, or more than 10 and 50 %.',
+    ),
+  bandwidth: z
+    .union([z.int().min(1), z.string().regex(bandwidthForm, { error: notBandwidth })], {
+      error: notBandwidth,
+    })
+    .optional()
+    .describe('Such as 10MiB/s. Default: no limit.'),
+  concurrency: z.int().min(1).max(1024).optional().describe('Transfers in flight.'),
+})
+
+const onOff = z.union([z.boolean(), z.enum(['on', 'off'])], { error: 'expected on or off' })
+
+const dataset = z.strictObject({
+  name,
+  source: name.describe('A location.'),
+  destinations: z.array(name).min(1).describe('Locations.'),
+  direction: word(['one-way', 'two-way'])
+    .optional()
+    .describe('two-way: all locations are equal. Default: one-way, source to destinations.'),
+  'sync-mode': mode,
+  ...shared,
+  include: z.array(pattern).optional().describe(`Default: all keys. ${patternRules}`),
+  exclude: z.array(pattern).optional().describe('Wins over include; the same patterns.'),
+  delete: z
+    .enum(['propagate', 'never'])
+    .optional()
+    .describe('never: a delete at a one-way source stays there. Default: propagate.'),
+  drift: z
+    .enum(['conflict', 'overwrite', 'keep'])
+    .optional()
+    .describe('What becomes of a one-way destination’s own change. Default: conflict.'),
+  limits: limits.optional(),
+  history: z
+    .union([onOff, z.strictObject({ vault: onOff })], { error: 'expected on, off or {vault: on}' })
+    .optional()
+    .describe('Keep what would be lost in the vault. Default: on.'),
+})
+
+const temporal = z.strictObject({
+  address: z
+    .string()
+    .regex(/^[^\s:/]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, { error: 'expected host:port' })
+    .optional()
+    .describe('host:port. Default: the embedded dev server.'),
+  namespace: z.string().min(1).optional(),
+  'task-queue': z.string().min(1).optional(),
+  tls: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        'ca-file': z.string().min(1).optional(),
+        'cert-file': z.string().min(1).optional(),
+        'key-file': z.string().min(1).optional(),
+        'server-name': z.string().min(1).optional(),
+      }),
+    ])
+    .optional(),
+  'api-key': z.string().min(1).optional(),
+})
+
+export const configSchema = z.strictObject({
+  locations: z
+    .record(name, location)
+    .describe(`Named places. \${env:NAME} and \${file:PATH} stand for a variable and a file.`),
+  synchronization: z
+    .strictObject({ mode, ...shared })
+    .optional()
+    .describe('Defaults for every dataset.'),
+  datasets: z.array(dataset).min(1).optional(),
+  dataset: dataset.optional().describe('A single dataset, in place of `datasets`.'),
+  catalog: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'expected a URL postgres://…' })
+    .optional()
+    .describe('A PostgreSQL URL. Default: SQLite in the state folder.'),
+  vault: location.optional().describe('Where old content is kept. Default: the state folder.'),
+  temporal: temporal.optional(),
+})
+
+export type ConfigDocument = z.infer<typeof configSchema>
+export type DatasetDocument = z.infer<typeof dataset>
