@@ -1,6 +1,12 @@
 /**
  * What the engine and the CLI ask of the catalog: one set of queries on two engines. Every method
- * is one short transaction. Lists are given by pages: no cursor is left open between calls.
+ * is one short transaction, but for those that may touch a whole run or dataset (`dropHolds`,
+ * `copyItems`, `countRenames`, `supersededBy`, `pruneItems`): they go page by page, and a repeated
+ * call goes on where one was cut off. Lists are given by pages: no cursor is left open between calls.
+ *
+ * Every failure is a `UserError` where a person can mend it: `catalog-unreachable`,
+ * `catalog-denied`, `catalog-busy`, `catalog-full`, `catalog-damaged`, `catalog-text` (a key with a
+ * NUL or half a surrogate pair, which not every engine can hold). `open.ts` adds those of opening.
  */
 import type {
   BaselineRow,
@@ -88,8 +94,10 @@ export interface RangeRecord {
   state: RangeState
   /** Scanned up to and including this key; null: nothing yet. */
   cursor: Key | null
-  /** Counts attempts that claimed it: the fence within a run. */
-  attempt: number
+  /** By replica: its listing's own token for the cursor, where a key alone can't resume it. */
+  resume: Record<string, string>
+  /** Keys scanned in it so far. */
+  scanned: number
 }
 
 /**
@@ -121,19 +129,21 @@ export interface ItemRecord {
   /** By replica, for the actions that have ended. */
   outcomes: Record<string, Outcome>
   tries: number
-  /** The row's rev after this item's own last commit; equals item.rev before. */
+  /** The row's rev after this item's own last commit; equals item.rev before. 0: no row. */
   rev: number
-  /** The content that a new key got, or a delete takes away: `<algorithm>:<hex>:<size>`. Renames
-   *  are found by it. */
+  /** The item's content, or what a delete takes away: `<algorithm>:<hex>:<size>`. Renames are found
+   *  by it. */
   contentKey: string | null
 }
 
 /** One item's ended actions, to be committed together with the row they change. */
 export interface Settlement {
   record: ItemRecord
-  /** The row as it should be; null: forget the key; undefined: the row doesn't change. */
+  /** The row as it should be, whose `rev` isn't read: it becomes `expectRev` + 1. null: forget the
+   *  key. undefined: the row doesn't change, and no rev is compared. */
   row: BaselineRow | null | undefined
-  /** The row's rev that this was computed from (0: there was none). */
+  /** The row's rev that this was computed from (0: there was none). Of two settlements of one key
+   *  in one call the second is computed from what the first makes. */
   expectRev: number
   /** A line of history to add, where the head moved. */
   version: { key: Key; version: Version; parents: RunNumber[]; reason: string } | null
@@ -164,6 +174,9 @@ export interface Resolution {
   losers: { content: Content | null; replicas: string[] }[]
 }
 
+/** The lane of a range's scan; `commitScan` checks it. */
+export const scanLane = (range: number): string => `scan/${range}`
+
 export interface Catalog {
   close(): Promise<void>
 
@@ -173,18 +186,18 @@ export interface Catalog {
   getConfig(digest: string): Promise<string | null>
   getLocation(name: string): Promise<{ identity: string; host: string | null } | null>
   setLocation(name: string, identity: string, host: string | null): Promise<void>
-  /** All holds of this replica become *never* (I12, `rebind`, a removed replica). Rows: how many. */
+  /** All holds of this replica become *never* (I12, `rebind`, a removed replica), and it is no
+   *  longer among `knownReplicas`. Each row's rev grows: what was computed before is refused. Gives
+   *  how many rows changed. */
   dropHolds(dataset: string, replica: string): Promise<number>
   /** The replicas' names that any hold of the dataset bears. Kept as a table, not by a scan. */
   knownReplicas(dataset: string): Promise<string[]>
   noteReplicas(dataset: string, replicas: string[]): Promise<void>
 
   // ── runs ──
-  createRun(
-    run: Omit<RunRecord, 'run' | 'endedAt' | 'counts' | 'problem' | 'temporalRunId'>,
-  ): Promise<RunNumber>
+  createRun(run: Omit<RunRecord, 'run' | 'endedAt' | 'counts' | 'problem'>): Promise<RunNumber>
   getRun(run: RunNumber): Promise<RunRecord | null>
-  /** Newest first. */
+  /** Newest first; behind `before`, begun at `since` (ms) or later. */
   listRuns(filter: {
     dataset?: string
     before?: RunNumber
@@ -197,26 +210,34 @@ export interface Catalog {
   ): Promise<void>
   /** Adds to the named counts, atomically. */
   addCounts(run: RunNumber, delta: Partial<RunCounts>): Promise<void>
-  /** The newest run of the dataset that scanned it whole and ended: when it began, ms; or null. */
+  /** When the dataset's newest run that scanned it whole and settled what it saw began, ms; null:
+   *  there was none. A stored plan isn't one: what it saw is still to be decided. */
   lastCompleteScan(dataset: string): Promise<number | null>
 
   // ── replicas of a run ──
+  /** Replaces what was said of it in this run. */
   putRunReplica(run: RunNumber, replica: RunReplica): Promise<void>
   /** Marks it unknown (the first reason stays). */
   loseReplica(run: RunNumber, replica: string, problem: RunReplica['problem']): Promise<void>
+  /** Adds, atomically; of replicas that were put. */
   addSeen(run: RunNumber, delta: Record<string, { seen: number; gone: number }>): Promise<void>
   runReplicas(run: RunNumber): Promise<RunReplica[]>
 
   // ── ranges ──
-  /** Numbers go on from the run's last range; gives the first number. */
+  /** Numbers go on from the run's last range, the run's first is 0; gives the first number. */
   addRanges(run: RunNumber, ranges: KeyRange[]): Promise<number>
   getRange(run: RunNumber, number: number): Promise<RangeRecord | null>
-  /** Numbers of ranges that aren't done. */
+  /** Numbers of ranges that aren't done, behind `after` (-1: from the first). */
   openRanges(run: RunNumber, after: number, limit: number): Promise<number[]>
-  /** attempt + 1, and the row. The fence: whoever claimed last may write. */
-  claimRange(run: RunNumber, number: number): Promise<RangeRecord>
-  /** Whether this attempt still holds the range, and the run isn't ended. Cheap: one key read. */
-  holdsRange(run: RunNumber, number: number, attempt: number): Promise<boolean>
+  /** Its scan ended and its items are settled: it is done. */
+  endRange(run: RunNumber, number: number): Promise<void>
+
+  // ── the fence within a run ──
+  /** A lane is what one activity does at a time (`scanLane(3)`, `range/3`, `deletes`). Gives this
+   *  attempt's number, from 1: whoever claimed last may write. */
+  claim(run: RunNumber, lane: string): Promise<number>
+  /** Whether this attempt still holds the lane, and the run isn't ended. Cheap: one key read. */
+  holds(run: RunNumber, lane: string, attempt: number): Promise<boolean>
 
   // ── baseline ──
   /** Rows in key order within the range, behind `after`. */
@@ -227,7 +248,8 @@ export interface Catalog {
     limit: number,
   ): Promise<BaselineRow[]>
   getBaseline(dataset: string, keys: Key[]): Promise<Map<Key, BaselineRow>>
-  /** Bounds that cut the baseline into ranges of `every` keys each: every `every`-th key. */
+  /** Bounds that cut the baseline into ranges of `every` keys each: the keys at the places `every`,
+   *  2 × `every`, … from 0, each the first of its range. */
   baselineBounds(dataset: string, every: number): Promise<Key[]>
   /** Rows whose head isn't a tombstone. */
   countLive(dataset: string): Promise<number>
@@ -237,8 +259,9 @@ export interface Catalog {
   // ── plan ──
   /**
    * One page of a scan, in one transaction: the items, the range's cursor (and state, and bound,
-   * where it is cut: then the rest becomes a new range, whose number is given), the counts. Nothing
-   * is written, and null given, where `attempt` no longer holds the range.
+   * where it is cut: then [cutAt, to) becomes a new open range, whose number is given), the counts.
+   * Nothing is written, and null given, where `attempt` no longer holds `scanLane(number)`, the run
+   * is ended, or the range isn't open any more.
    */
   commitScan(page: {
     dataset: string
@@ -247,12 +270,14 @@ export interface Catalog {
     attempt: number
     items: Omit<ItemRecord, 'run' | 'seq' | 'rangeNumber'>[]
     cursor: Key | null
+    resume: Record<string, string>
     ended: boolean
     cutAt: Key | null
     counts: Partial<RunCounts>
     seen: Record<string, { seen: number; gone: number }>
   }): Promise<{ newRange: number | null } | null>
-  /** Items of the run in these states, by seq; of one range where it's named. */
+  /** Items of the run in these states, by seq, behind `after` (-1: from the first); of one range
+   *  where it's named. */
   readItems(filter: {
     run: RunNumber
     rangeNumber?: number
@@ -261,27 +286,34 @@ export interface Catalog {
     limit: number
   }): Promise<ItemRecord[]>
   countItems(run: RunNumber): Promise<Partial<Record<ItemState, number>>>
-  /** Writes states, outcomes, tries and items of these records alone (no baseline). */
+  /** Writes state, item, conflict, outcomes and tries of these records (no baseline, no rev). */
   updateItems(records: ItemRecord[]): Promise<void>
   /**
    * Commits outcomes: per settlement the baseline row under its `expectRev`, the history line and
    * the item, all settlements in one transaction (I8). A settlement whose row has another rev is
-   * left out whole, and its place in the answer is false.
+   * left out whole, and its place in the answer is false. The stored item's rev becomes the row's
+   * (0 where it was forgotten) where the row was written, else it is the record's. A version that
+   * is there already stays as it is.
    */
   settle(dataset: string, settlements: Settlement[]): Promise<boolean[]>
-  /** Copies the items of `base` in these states into `run` as range 0. Rows: how many. */
+  /** Copies the items of `base` in these states into `run` as range 0 (the range itself is the
+   *  caller's to add), in their order, with `as` for their state and no tries. Outcomes that ended
+   *  something (`done`, `skipped`) come along; what is to be tried again has none. What was copied
+   *  before stays as it is. Gives how many were copied by this call. */
   copyItems(base: RunNumber, run: RunNumber, states: ItemState[], as: ItemState): Promise<number>
   /** How many of the run's `deferred` items have a contentKey that a created key of the run has,
-   *  each create excusing one (I3). */
+   *  each create excusing one (I3). Creates that ended undone excuse nothing. */
   countRenames(run: RunNumber): Promise<number>
-  /** Whether a later run than `run` changed a baseline row of one of its items; the key, or null. */
+  /** Whether a later run than `run` changed a baseline row of one of its items (its rev isn't the
+   *  item's): the first such key, or null. */
   supersededBy(run: RunNumber): Promise<Key | null>
-  /** Deletes items of ended runs that began before `before`, except held and planned ones. */
+  /** Deletes items of ended runs that began before `before`, except of runs that are `held` or
+   *  `planned`: those wait for a person. Gives how many. */
   pruneItems(before: number): Promise<number>
 
   // ── conflicts ──
-  /** Opens it, or updates the open one of this key (identity and contenders), or does nothing where
-   *  the same is open. Gives the id. */
+  /** Opens it, or updates the open one of this key: other contenders, or the same with newer
+   *  tokens. It stays the conflict that was opened: id, run and time. Gives the id. */
   openConflict(
     dataset: string,
     run: RunNumber,
@@ -289,7 +321,8 @@ export interface Catalog {
     conflict: Conflict,
     at: number,
   ): Promise<number>
-  /** Ends the open conflict of the key, if there is one; records one that was never open. */
+  /** Ends the open conflict of the key, if there is one. Where there is none, `conflict` and
+   *  `identity` record one that was never open, once a run; without them nothing is done. */
   endConflict(
     dataset: string,
     run: RunNumber,
@@ -302,7 +335,7 @@ export interface Catalog {
       at: number
     },
   ): Promise<void>
-  /** Ends open conflicts in the range whose keys aren't among `keep`: they agree by themselves. */
+  /** Open conflicts by id, behind `after` (0: from the first); of one dataset, of a range. */
   openConflicts(filter: {
     dataset?: string
     range?: KeyRange
@@ -313,8 +346,9 @@ export interface Catalog {
 
   // ── uploads ──
   getUpload(location: string, key: Key): Promise<string | null>
+  /** `state` null: it ended. */
   putUpload(location: string, key: Key, state: string | null, at: number): Promise<void>
-  /** Uploads last saved before `before`: what a killed run left, to be aborted. */
+  /** Uploads last saved before `before`, oldest first: what a killed run left, to be aborted. */
   staleUploads(
     location: string,
     before: number,
