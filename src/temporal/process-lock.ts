@@ -6,7 +6,7 @@
  * Trap: POSIX drops a process's locks on a file when the process closes *any* descriptor of it. So
  * nothing else may open a lock file, not even to read it; what is worth telling goes into another.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -42,9 +42,10 @@ export function takeLock(file: string, patience = 500): (() => void) | null {
   }
 }
 
-/** Whether some process (this one too) holds the lock now. The file must exist. */
+/** Whether some process (this one too) holds the lock now. */
 export function isLocked(file: string): boolean {
-  const database = new DatabaseSync(file, { timeout: 0 })
+  if (!existsSync(file)) return false
+  const database = new DatabaseSync(file, { timeout: 0, readOnly: true })
   try {
     database.prepare('SELECT count(*) FROM sqlite_schema').get()
     return false

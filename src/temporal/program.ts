@@ -12,8 +12,11 @@ export interface ProgramOptions {
   logFile: string
   environment?: NodeJS.ProcessEnv
   folder?: string
-  /** Opens an IPC channel to a Node program. It learns of our death by its `disconnect`. */
-  ipc?: true
+  /**
+   * For a Node program of ours: opens an IPC channel, whose `disconnect` tells it of our death, and
+   * gets each message that it sends.
+   */
+  onMessage?: (message: unknown) => void
 }
 
 export interface Exit {
@@ -38,11 +41,12 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   const child = spawn(options.command, options.args, {
     ...(options.folder === undefined ? {} : { cwd: options.folder }),
     ...(options.environment === undefined ? {} : { env: options.environment }),
-    stdio: options.ipc ? ['ignore', log, log, 'ipc'] : ['ignore', log, log],
+    stdio: ['ignore', log, log, ...(options.onMessage ? ['ipc' as const] : [])],
     // Its own process group: a terminal's Ctrl-C reaches us alone, and we end things in order.
     detached: true,
   })
   closeSync(log)
+  if (options.onMessage) child.on('message', options.onMessage)
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
   })

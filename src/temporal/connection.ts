@@ -1,0 +1,138 @@
+/** A client of a Temporal server: our own dev server, a cluster, or Temporal Cloud. */
+import { readFile } from 'node:fs/promises'
+import { Client, Connection, type ConnectionOptions } from '@temporalio/client'
+import { EXIT, UserError } from '../errors.ts'
+
+export interface TemporalTarget {
+  /** host:port */
+  address: string
+  /** Default `default`. */
+  namespace?: string
+  /** true: TLS with the machine's certificate authorities. Files are PEM. */
+  tls?: boolean | { caFile?: string; certFile?: string; keyFile?: string; serverName?: string }
+  apiKey?: string
+}
+
+export interface TemporalClient {
+  client: Client
+  connection: Connection
+  close(): Promise<void>
+}
+
+/** gRPC's numbers: https://grpc.io/docs/guides/status-codes/ */
+const grpc = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
+
+const connectTimeoutMs = 5_000
+/** A history of more than gRPC's default 4 MiB can be fetched (Temporal ends it at 50 MiB). */
+const messageBytesMax = 128 * 1024 * 1024
+
+/**
+ * Connects, and makes sure that the namespace is there. UserError `temporal-unreachable`,
+ * `temporal-denied`, `temporal-namespace`: each with exit 6, the address and the next step.
+ */
+export async function connect(target: TemporalTarget): Promise<TemporalClient> {
+  const namespace = target.namespace ?? 'default'
+  const connection = await open(target)
+  try {
+    const deadline = Date.now() + connectTimeoutMs
+    await connection.withDeadline(deadline, () =>
+      connection.workflowService.describeNamespace({ namespace }),
+    )
+  } catch (error) {
+    await connection.close()
+    throw explain(error, target, namespace)
+  }
+  const client = new Client({ connection, namespace })
+  return { client, connection, close: () => connection.close() }
+}
+
+async function open(target: TemporalTarget): Promise<Connection> {
+  const options: ConnectionOptions = {
+    ...(await connectionOptions(target)),
+    connectTimeout: connectTimeoutMs,
+    channelArgs: { 'grpc.max_receive_message_length': messageBytesMax },
+  }
+  try {
+    return await Connection.connect(options)
+  } catch (error) {
+    throw explain(error, target, target.namespace ?? 'default')
+  }
+}
+
+/** What `Connection` and the worker's `NativeConnection` both take. */
+export async function connectionOptions(
+  target: TemporalTarget,
+): Promise<Pick<ConnectionOptions, 'address' | 'apiKey'> & { tls?: TlsOptions | true }> {
+  const { address, apiKey, tls } = target
+  const options = { address, ...(apiKey === undefined ? {} : { apiKey }) }
+  // Temporal Cloud's API keys go over TLS only.
+  if (tls === true || (tls === undefined && apiKey !== undefined)) return { ...options, tls: true }
+  return tls ? { ...options, tls: await tlsOptions(tls) } : options
+}
+
+interface TlsOptions {
+  serverNameOverride?: string
+  serverRootCACertificate?: Buffer
+  clientCertPair?: { crt: Buffer; key: Buffer }
+}
+
+async function tlsOptions(tls: Exclude<TemporalTarget['tls'], boolean | undefined>) {
+  const options: TlsOptions = {}
+  if (tls.serverName) options.serverNameOverride = tls.serverName
+  if (tls.caFile) options.serverRootCACertificate = await readPem(tls.caFile)
+  if (tls.certFile && tls.keyFile) {
+    options.clientCertPair = { crt: await readPem(tls.certFile), key: await readPem(tls.keyFile) }
+  }
+  return options
+}
+
+async function readPem(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw new UserError('temporal-tls', `can't read ${file}: ${(cause as Error).message}`, {
+      where: file,
+      next: 'Correct `temporal: tls:` in the config.',
+      cause,
+    })
+  }
+}
+
+function explain(error: unknown, target: TemporalTarget, namespace: string): unknown {
+  if (error instanceof UserError) return error
+  const details = { where: target.address, exit: EXIT.unreachable, cause: error }
+  switch (grpcCodeOf(error)) {
+    case grpc.notFound:
+      return new UserError(
+        'temporal-namespace',
+        `Temporal at ${target.address} has no namespace ${namespace}`,
+        { ...details, next: `Create it: temporal operator namespace create -n ${namespace}` },
+      )
+    case grpc.permissionDenied:
+    case grpc.unauthenticated:
+      return new UserError(
+        'temporal-denied',
+        `Temporal at ${target.address} refuses us in namespace ${namespace}`,
+        { ...details, next: 'Correct `temporal: api-key:` or `temporal: tls:` in the config.' },
+      )
+    default:
+      return new UserError(
+        'temporal-unreachable',
+        `no Temporal server answers at ${target.address}`,
+        {
+          ...details,
+          next:
+            'Start that server or correct the address (--temporal, or `temporal: address:` in' +
+            ' the config; `temporal: tls:` where it wants TLS). Without an address, Tidemark' +
+            ' starts its own.',
+        },
+      )
+  }
+}
+
+/** gRPC's own errors carry a number; the SDK wraps some of them as a cause. */
+function grpcCodeOf(error: unknown): number | null {
+  if (!(error instanceof Error)) return null
+  if ('code' in error && typeof error.code === 'number') return error.code
+  return grpcCodeOf(error.cause)
+}

@@ -1,0 +1,114 @@
+/** Temporal's dev server: the embedded default's engine, with its state in one SQLite file. */
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../errors.ts'
+import { getTool, temporalTool } from './binaries.ts'
+import { connect } from './connection.ts'
+import { freePort, isFree } from './ports.ts'
+import { accepts, NotReadyError, type Program, startProgram, untilReady } from './program.ts'
+import { ensureSearchAttributes, searchAttributeNames } from './search-attributes.ts'
+
+export interface DevServerOptions {
+  stateDir: string
+  /** Given: exactly this one, or UserError `port-in-use`. Else 7233, or any free one. */
+  port?: number
+  /** Given: exactly this one. Else 8233, or any free one. */
+  uiPort?: number
+  /** Lines for a person while the program is fetched or built. */
+  report: (line: string) => void
+  /** Called as soon as the process is there, before it answers. */
+  onSpawn?: (program: Program, address: string, ui: string) => void
+}
+
+export interface DevServer {
+  program: Program
+  /** host:port */
+  address: string
+  /** The Web UI's address. */
+  ui: string
+  ports: { port: number; uiPort: number }
+  logFile: string
+}
+
+const loopback = '127.0.0.1'
+const preferred = { port: 7233, uiPort: 8233 } as const
+const logBytesMax = 16 * 1024 * 1024
+
+/** Server 1.29's dynamic config, as JSON values. */
+const settings = [
+  // One shard loads tasks 20 times a second by default: 88 ms an activity instead of 11 to 15.
+  'history.transferProcessorMaxPollRPS=2000',
+  'history.timerProcessorMaxPollRPS=2000',
+  // A worker that schedules an activity for itself gets it with the same reply.
+  'system.enableActivityEagerExecution=true',
+  // Priorities and fairness are ignored without these.
+  'matching.useNewMatcher=true',
+  'matching.enableFairness=true',
+]
+
+/** The SQLite file in the state folder that all of Temporal's state is in. */
+export const databaseFile = (stateDir: string) => join(stateDir, 'temporal.db')
+
+/** Starts it and waits until it answers and knows our search attributes. */
+export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
+  const command = await getTool(temporalTool, { report: options.report })
+  mkdirSync(options.stateDir, { recursive: true })
+  const logFile = join(options.stateDir, 'logs', 'temporal.log')
+  if (existsSync(logFile) && statSync(logFile).size > logBytesMax) {
+    renameSync(logFile, `${logFile}.1`)
+  }
+  const fixed = options.port !== undefined && options.uiPort !== undefined
+  for (let tries = 1; ; tries++) {
+    const port = await choosePort(options.port, preferred.port, 'Temporal')
+    const uiPort = await choosePort(options.uiPort, preferred.uiPort, 'Temporal’s Web UI')
+    try {
+      return await startOn(command, { port, uiPort }, logFile, options)
+    } catch (error) {
+      // Another program may have taken a port since we looked: then there are others.
+      const retry = error instanceof NotReadyError && !fixed && tries < 3
+      if (!retry || ((await isFree(port)) && (await isFree(uiPort)))) throw error
+    }
+  }
+}
+
+async function startOn(
+  command: string,
+  ports: DevServer['ports'],
+  logFile: string,
+  { stateDir, onSpawn }: DevServerOptions,
+): Promise<DevServer> {
+  const address = `${loopback}:${ports.port}`
+  const ui = `http://${loopback}:${ports.uiPort}`
+  const args = [
+    ...['server', 'start-dev', '--ip', loopback, '--namespace', 'default'],
+    ...['--port', String(ports.port), '--ui-port', String(ports.uiPort)],
+    ...['--db-filename', databaseFile(stateDir), '--log-level', 'warn'],
+    ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+    ...searchAttributeNames.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+  ]
+  const program = await startProgram({ command, args, logFile })
+  onSpawn?.(program, address, ui)
+  try {
+    const answers = () => accepts(ports.port)
+    await untilReady(program, { name: 'Temporal’s dev server', logFile, answers })
+    const { connection, close } = await connect({ address })
+    await ensureSearchAttributes(connection, 'default').finally(close)
+  } catch (error) {
+    await program.stop()
+    throw error
+  }
+  return { program, address, ui, ports, logFile }
+}
+
+async function choosePort(
+  given: number | undefined,
+  otherwise: number,
+  what: string,
+): Promise<number> {
+  if (given === undefined) return (await isFree(otherwise)) ? otherwise : freePort()
+  if (await isFree(given)) return given
+  throw new UserError('port-in-use', `port ${given} for ${what} is in use on ${loopback}`, {
+    where: `${loopback}:${given}`,
+    next: 'Stop the program that listens there, give another port, or leave the port out.',
+  })
+}
