@@ -10,6 +10,9 @@ export const patternRules =
   'slash, ** does not; [a-z], [!a] and {a,b} are as in bash, dots are ordinary, parentheses and ! ' +
   'stand for themselves, a backslash takes the meaning from the next character. Case counts.'
 
+/** `tidemark doctor --probe` writes here, for a moment: never synced, whatever the patterns say. */
+export const probePrefix = '.tidemark-probe/'
+
 const matching: picomatch.PicomatchOptions = {
   dot: true,
   nonegate: true,
@@ -50,8 +53,9 @@ export function patternProblem(pattern: string): string | null {
 export function compileFilter(include: string[], exclude: string[]): (key: Key) => boolean {
   const included = include.map(compilePattern)
   const excluded = exclude.map(compilePattern)
-  if (included.length === 0 && excluded.length === 0) return () => true
   return (key) => {
+    if (key.startsWith(probePrefix)) return false
+    if (included.length === 0 && excluded.length === 0) return true
     const name = dotSegments.test(key) ? key.replace(dotSegments, '$1.$2') : key
     return (
       (included.length === 0 || included.some((pattern) => pattern.test(name))) &&

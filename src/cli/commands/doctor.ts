@@ -1,0 +1,156 @@
+/** Looks at everything that a run will need, and says what is missing. */
+import { readFile } from 'node:fs/promises'
+import type { Connection as TemporalConnection } from '@temporalio/client'
+import {
+  type Config,
+  checkStateFolder,
+  loadConfig,
+  replicasOf,
+  resolveReferences,
+  type TemporalConfig,
+} from '../../config/index.ts'
+import { EXIT, UserError } from '../../errors.ts'
+import { findTool, temporalTool } from '../../temporal/binaries.ts'
+import type { CommandContext, CommandOptions } from '../command.ts'
+import { count, type Output, printable } from '../output.ts'
+import { type Check, probeLocation } from '../probe.ts'
+
+/** A server that says nothing for so long (ms) counts as not answering. */
+const answerMs = 5_000
+
+export async function run(
+  context: CommandContext,
+  _args: string[],
+  options: CommandOptions,
+): Promise<number> {
+  const config = await loadConfig(context.config)
+  await checkStateFolder(config, context.state)
+  const probe = options.probe === true
+  const checks = (
+    await Promise.all([
+      ...checkLocations(config, probe, context.signal),
+      checkTemporal(config.temporal, context.temporal),
+      checkCatalog(config.catalog, context.state),
+    ])
+  ).flat()
+  const failed = checks.filter(({ state }) => state === 'failed')
+  context.output.result({ ok: failed.length === 0, checks })
+  print(checks, failed.length, probe, context.output)
+  return failed.length > 0 ? EXIT.unreachable : EXIT.ok
+}
+
+function checkLocations(config: Config, probe: boolean, signal: AbortSignal) {
+  const written = new Set(
+    config.datasets.flatMap((dataset) =>
+      dataset.direction === 'two-way' ? replicasOf(dataset) : dataset.destinations,
+    ),
+  )
+  const places = Object.entries(config.locations)
+  const checks = places.map(([name, options]) =>
+    probeLocation(name, options, { probe: probe && written.has(name), signal }),
+  )
+  return config.vault
+    ? [...checks, probeLocation('vault', config.vault, { probe, signal })]
+    : checks
+}
+
+async function checkTemporal(written: TemporalConfig, given: string | null): Promise<Check> {
+  const subject = 'temporal'
+  if (given === null && written.address === null) {
+    const found = findTool(temporalTool)
+    const detail = found ?? 'not here yet: it is fetched when it is first needed'
+    return { subject, check: 'program', state: found ? 'ok' : 'not tried', detail }
+  }
+  const settings = await resolveReferences(written)
+  const address = given ?? settings.address ?? ''
+  const { Connection } = await import('@temporalio/client')
+  let connection: TemporalConnection | null = null
+  try {
+    const opened = await Connection.connect({
+      address,
+      connectTimeout: answerMs,
+      ...(settings['api-key'] !== undefined && { apiKey: settings['api-key'] }),
+      ...(settings.tls !== undefined && { tls: await tlsOf(settings.tls) }),
+    })
+    connection = opened
+    const { namespace } = settings
+    await opened.withDeadline(Date.now() + answerMs, () =>
+      opened.workflowService.describeNamespace({ namespace }),
+    )
+    return { subject, check: 'connect', state: 'ok', detail: `${address}, namespace ${namespace}` }
+  } catch (error) {
+    const detail = `${address}: ${error instanceof Error ? error.message : error}`
+    const next = 'Mend `temporal:` in the config, or --temporal; or start that server.'
+    return { subject, check: 'connect', state: 'failed', detail, next }
+  } finally {
+    await connection?.close()
+  }
+}
+
+async function tlsOf(tls: NonNullable<TemporalConfig['tls']>) {
+  if (typeof tls === 'boolean') return tls
+  const { 'ca-file': ca, 'cert-file': certificate, 'key-file': key } = tls
+  if (!certificate !== !key) {
+    throw new UserError('config-credentials', 'cert-file and key-file belong together')
+  }
+  const server = tls['server-name']
+  return {
+    ...(server !== undefined && { serverNameOverride: server }),
+    ...(ca !== undefined && { serverRootCACertificate: await readFile(ca) }),
+    ...(certificate !== undefined &&
+      key !== undefined && {
+        clientCertPair: { crt: await readFile(certificate), key: await readFile(key) },
+      }),
+  }
+}
+
+async function checkCatalog(written: string | null, state: string): Promise<Check> {
+  const subject = 'catalog'
+  if (written === null) {
+    return { subject, check: 'place', state: 'ok', detail: `SQLite in ${state}` }
+  }
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({
+    connectionString: await resolveReferences(written),
+    connectionTimeoutMillis: answerMs,
+    query_timeout: answerMs,
+  })
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ server_version: string }>('show server_version')
+    return {
+      subject,
+      check: 'connect',
+      state: 'ok',
+      detail: `PostgreSQL ${rows[0]?.server_version}`,
+    }
+  } catch (error) {
+    const code = (error as { code?: string }).code
+    const words = error instanceof Error ? error.message : String(error)
+    const detail = words || code || 'no answer'
+    const next = 'Mend `catalog:` in the config, or start that server.'
+    return { subject, check: 'connect', state: 'failed', detail, next }
+  } finally {
+    await client.end()
+  }
+}
+
+function print(checks: Check[], failed: number, probed: boolean, output: Output): void {
+  const colours = {
+    ok: 'green',
+    failed: 'red',
+    'not protected': 'yellow',
+    'not tried': 'dim',
+  } as const
+  const subject = Math.max(...checks.map((check) => check.subject.length))
+  for (const { subject: name, check, state, detail, next } of checks) {
+    const words = [output.paint(colours[state], state), printable(detail)]
+      .filter(Boolean)
+      .join('  ')
+    output.line(`${name.padEnd(subject)}  ${check.padEnd(20)}  ${words}`)
+    if (next) output.line(`${' '.repeat(subject)}  next: ${next}`)
+  }
+  if (failed > 0) output.line(`${count(failed, 'check')} failed`)
+  else if (!probed) output.line('no fault found; what protects a write is shown by --probe')
+  else output.line('no fault found')
+}

@@ -1,0 +1,77 @@
+import { relative } from 'node:path'
+import {
+  type Config,
+  checkStateFolder,
+  type DatasetConfig,
+  loadConfig,
+  nextTimes,
+  replicasOf,
+  scheduleInWords,
+} from '../../config/index.ts'
+import { EXIT } from '../../errors.ts'
+import type { CommandContext } from '../command.ts'
+import { count, type Output, time } from '../output.ts'
+
+export async function run({ config: file, state, output }: CommandContext): Promise<number> {
+  const config = await loadConfig(file)
+  await checkStateFolder(config, state)
+  const now = new Date()
+  output.result({
+    file: config.file,
+    digest: config.digest,
+    locations: Object.entries(config.locations).map(([name, { type }]) => ({ name, type })),
+    datasets: config.datasets.map((dataset) => ({ ...dataset, ...scheduled(dataset, now) })),
+    warnings: config.warnings,
+  })
+  print(config, now, output)
+  return EXIT.ok
+}
+
+function print(config: Config, now: Date, output: Output): void {
+  for (const warning of config.warnings) {
+    output.line(`${output.paint('yellow', 'warning')} [${warning.code}]: ${warning.message}`)
+    output.line(`  at:   ${warning.where}`)
+    if (warning.next) output.line(`  next: ${warning.next}`)
+  }
+  for (const dataset of config.datasets) {
+    const arrow = dataset.direction === 'two-way' ? '↔' : '→'
+    const [source, ...destinations] = replicasOf(dataset)
+    output.line(output.paint('bold', dataset.name) + (dataset.enabled ? '' : ' (not enabled)'))
+    output.line(`  ${dataset.direction}: ${source} ${arrow} ${destinations.join(', ')}`)
+    output.line(`  ${runsWhen(dataset, now)}`)
+    output.line(`  ${rules(dataset)}`)
+  }
+  const file = relative(process.cwd(), config.file)
+  const datasets = count(config.datasets.length, 'dataset')
+  const locations = count(Object.keys(config.locations).length, 'location')
+  output.line(`${output.paint('green', 'valid')}: ${file}, ${datasets}, ${locations}`)
+}
+
+function scheduled({ schedule }: DatasetConfig, now: Date) {
+  if (schedule === null) return {}
+  const next = nextTimes(schedule, 3, now).map((at) => at.toISOString())
+  return { scheduleInWords: scheduleInWords(schedule), nextTimes: next }
+}
+
+function runsWhen({ mode, schedule }: DatasetConfig, now: Date): string {
+  if (mode === 'manual' || schedule === null) return 'runs when you ask for it'
+  const [next] = nextTimes(schedule, 1, now)
+  const words = scheduleInWords(schedule)
+  return `${words} (UTC)${next ? `; next ${time(next.getTime())}` : ''}`
+}
+
+function rules(dataset: DatasetConfig): string {
+  const { strategy, include, exclude, limits } = dataset
+  const prefer = strategy.name === 'prefer' ? ` ${strategy.replicas.join(', ')}` : ''
+  const holds = limits.deletes.map(({ count, percent }) => `${count} and ${percent} %`)
+  const parts = [
+    dataset.direction === 'two-way'
+      ? `conflicts: ${strategy.name}${prefer}`
+      : `drift: ${dataset.drift}; deletes: ${dataset.delete}`,
+    `deletes held above ${holds.join(', or ')}`,
+    include.length > 0 ? `include ${include.join(' ')}` : '',
+    exclude.length > 0 ? `exclude ${exclude.join(' ')}` : '',
+    dataset.history ? '' : 'history: off',
+  ]
+  return parts.filter((part) => part !== '').join('; ')
+}
