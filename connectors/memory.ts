@@ -302,6 +302,7 @@ async function endUpload(
   await session?.save(null)
 }
 
+type CopyOptions = Parameters<NonNullable<Connector['copyWithin']>>[3]
 type CommitOptions = CallOptions & Pick<WriteOptions, 'beforeCommit'>
 
 async function commit(
@@ -348,7 +349,7 @@ async function copy(
   key: Key,
   source: CopySource,
   expect: Token | null,
-  options: Omit<WriteOptions, 'size' | 'session'>,
+  options: CopyOptions,
 ): Promise<Entry> {
   refuseUnholdable(place, key, 'copyWithin')
   const held = place.store.get(`${source.connector.traits.copyRoot}${source.key}`)
@@ -358,7 +359,11 @@ async function copy(
   }
   const problem = digestProblem(options.digests, held.digests)
   if (problem !== null) throw failure(place, 'corrupt', 'copyWithin', key, problem)
-  const content = { bytes: held.bytes, digests: held.digests, metadata: options.metadata }
+  const content = {
+    bytes: held.bytes,
+    digests: held.digests,
+    metadata: options.metadata ?? held.metadata,
+  }
   return commit(place, key, 'copyWithin', content, expect, options)
 }
 

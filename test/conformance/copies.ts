@@ -59,6 +59,19 @@ export const copyCases: Cases = {
     }
   },
 
+  "a copy without metadata of its own has the source's": async (world, context) => {
+    const { source, connector } = { source: pairOf(world, context).source, ...world }
+    if (!connector.traits.carriesMetadata) context.skip('it carries no metadata')
+    const metadata = { contentType: 'text/plain', user: { from: 'source' } }
+    for (const { way, size } of sizes(connector)) {
+      const { key, token } = await put(source, `s/${way}`, noise(size, way), null, { metadata })
+      const from = { connector: source, key, token, size }
+      const options = { ...calling(), digests: {}, beforeCommit: async () => {} }
+      await connector.copyWithin?.(way, from, null, options)
+      expect((await entryAt(connector, way)).metadata).toEqual(metadata)
+    }
+  },
+
   'a copy of a source that changed says changed-meanwhile, and copies nothing': async (
     world,
     context,
