@@ -71,7 +71,7 @@ export function findTool(tool: Tool, options: Omit<GetOptions, 'report'> = {}): 
     if (folder && isExecutable(join(folder, tool.name))) return join(folder, tool.name)
   }
   const own = join(options.folder ?? defaultFolder, 'bin', tool.name)
-  return isExecutable(own) && versionOf(own) === tool.version ? own : null
+  return isExecutable(own) && versionOf(own, environment) === tool.version ? own : null
 }
 
 /** The path of the binary, which is downloaded or built first where it's missing. */
@@ -236,9 +236,12 @@ function isExecutable(path: string): boolean {
 }
 
 /** From the mark beside the binary; one that was built by hand is asked through Go. */
-function versionOf(binary: string): string | null {
+function versionOf(binary: string, environment: NodeJS.ProcessEnv): string | null {
   const mark = `${binary}.version`
   if (existsSync(mark)) return readFileSync(mark, 'utf8').trim()
-  const answer = spawnSync('go', ['version', '-m', binary], { encoding: 'utf8' })
+  const answer = spawnSync('go', ['version', '-m', binary], {
+    encoding: 'utf8',
+    env: environment,
+  })
   return /^\tmod\t\S+\tv(\S+)/m.exec(answer.stdout ?? '')?.[1] ?? null
 }
