@@ -148,12 +148,12 @@ export interface Connector {
   close(): Promise<void>
 
   /** Server-side copy, pinned to `source.token` and conditional on `expect`. Presence is the
-   *  capability. Metadata is set to `options.metadata`. */
+   *  capability. Metadata is set to `options.metadata`; without it the source's goes along. */
   copyWithin?(
     key: Key,
     source: CopySource,
     expect: Token | null,
-    options: Omit<WriteOptions, 'size' | 'session'>,
+    options: Omit<WriteOptions, 'size' | 'session' | 'metadata'> & { metadata?: Metadata },
   ): Promise<Entry>
 
   /** Drops what an interrupted write left behind (parts, blocks, temporary files). */

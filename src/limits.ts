@@ -6,6 +6,8 @@ export const GIB = 1024 * MIB
 
 /** Keys in one range: about a second of listing, and one child workflow in Temporal's UI. */
 export const rangeKeysMax = 10_000
+/** A range that has grown to so many keys is cut by its scan, and the rest is a new range. */
+export const rangeKeysCut = 15_000
 /** Keys a store's listing page is asked for: the cap of S3's ListObjectsV2. */
 export const listPageKeys = 1_000
 /** Objects up to this size are read whole and written by one request; larger ones in parts.

@@ -6,7 +6,7 @@ import { hostId, hostTaskQueue } from './host.ts'
 
 const prefix = 'tidemark/'
 /** A server that was down starts what it missed within this long, once (default: a year). */
-const catchupWindow = '10 minutes'
+const catchupWindow = '10m'
 
 /** Gives a line for each Schedule: what there is now. Only our own ids are touched. */
 export async function syncSchedules(

@@ -1,0 +1,106 @@
+/**
+ * apply → commit: the items of a lane, page by page, until none is left. Each key is on its own:
+ * its failure is its own (I5), and every action's outcome is committed as soon as it is known.
+ */
+import type { ItemRecord, ItemState } from '../src/catalog/catalog.ts'
+import { actionTriesMax, listPageKeys, transfersMax } from '../src/limits.ts'
+import type { RunNumber } from '../src/model.ts'
+import type { Attempt } from './attempt.ts'
+import { carryOut, type Work } from './carry-out.ts'
+import { createCommitter } from './commit.ts'
+import { type ByteBudget, eachLimited } from './lanes.ts'
+import { contextOf, type Deps } from './run-context.ts'
+
+export interface ApplyResult {
+  done: number
+}
+
+/** `range/N`: a range's puts. `deletes`: what waited for the end of all ranges. `blocked`: puts
+ *  that waited for the deletes. */
+export type Lane = `range/${number}` | 'deletes' | 'blocked'
+
+const STATES: Record<'range' | 'deletes' | 'blocked', ItemState> = {
+  range: 'pending',
+  deletes: 'deferred',
+  blocked: 'blocked',
+}
+
+export async function applyLane(
+  deps: Deps & { budget: ByteBudget },
+  run: RunNumber,
+  lane: Lane,
+  attempt: Attempt,
+): Promise<ApplyResult> {
+  const [kind, number] = lane.split('/') as ['range' | 'deletes' | 'blocked', string | undefined]
+  const context = await contextOf(deps, run)
+  const commits = createCommitter(deps, context, attempt.fence)
+  const work: Work = { deps, context, attempt, commits, lane: kind, lost: new Map() }
+  const limit = context.dataset.limits.concurrency ?? transfersMax
+  let done = 0
+  // An earlier attempt may have written what it couldn't commit: its items are looked at first.
+  for (let round = attempt.number > 1 ? 1 : 0; ; round++) {
+    let left = 0
+    for (let after = -1; ; ) {
+      const page = await deps.catalog.readItems({
+        run,
+        states: [STATES[kind]],
+        after,
+        limit: listPageKeys,
+        ...(number === undefined ? {} : { rangeNumber: Number(number) }),
+      })
+      if (page.length === 0) break
+      after = page[page.length - 1]?.seq ?? after
+      left += await applyPage(work, page, limit, round > 0)
+      done += page.length
+      attempt.tell({ done })
+    }
+    if (left === 0) return { done }
+    await pauseBefore(round, attempt.signal)
+  }
+}
+
+/** Gives how many items are to be tried again. */
+async function applyPage(
+  work: Work,
+  page: ItemRecord[],
+  limit: number,
+  look: boolean,
+): Promise<number> {
+  let again = 0
+  try {
+    await checkRevs(work, page)
+    await eachLimited(page, limit, async (record) => {
+      if (record.state !== STATES[work.lane]) return
+      await carryOut(work, record, look)
+      if (record.state === STATES[work.lane] && record.tries < actionTriesMax) again++
+    })
+  } finally {
+    // What was done is committed even when the rest is cancelled.
+    await work.commits.flush()
+  }
+  return again
+}
+
+/** A row that a later run changed since it was planned: the key is left to the next scan. */
+async function checkRevs({ deps, context, commits }: Work, page: ItemRecord[]): Promise<void> {
+  const rows = await deps.catalog.getBaseline(
+    context.dataset.name,
+    page.map(({ key }) => key),
+  )
+  for (const record of page) {
+    const row = rows.get(record.key) ?? null
+    commits.remember(record.key, row)
+    if ((row?.rev ?? 0) !== record.rev) commits.end(record, 'stale')
+  }
+}
+
+async function pauseBefore(round: number, signal: AbortSignal): Promise<void> {
+  const ms = Math.min(500 * 2 ** round, 8_000)
+  await new Promise<void>((wake, fail) => {
+    const timer = setTimeout(wake, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      fail(signal.reason)
+    })
+  })
+}

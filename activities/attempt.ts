@@ -1,0 +1,82 @@
+/**
+ * One attempt of an activity: its heartbeat, its cancellation, its fence. Apart from this file and
+ * index.ts the engine doesn't know Temporal, so tests drive it without.
+ */
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity'
+import type { Catalog } from '../src/catalog/catalog.ts'
+import { StoreError, UserError } from '../src/errors.ts'
+import { fenceCacheMs } from '../src/limits.ts'
+import type { RunNumber } from '../src/model.ts'
+
+/** What the engine needs of the attempt that runs it. */
+export interface Attempt {
+  /** Aborts when the run is cancelled or the worker shuts down; goes into every read and write. */
+  signal: AbortSignal
+  /** This attempt's number in its lane; above 1 an earlier one may have written. */
+  number: number
+  /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written. */
+  fence(): Promise<void>
+  /** Counts for Temporal's UI. */
+  tell(counts: Record<string, number>): void
+}
+
+/** A zombie: another attempt does this work now. */
+export class Superseded extends Error {
+  override name = 'Superseded'
+}
+
+const heartbeatMs = 1_000
+
+/** Runs `work` as an attempt of `lane` in the run. Failures cross as codes, never as keys (I10). */
+export async function asAttempt<T>(
+  catalog: Catalog,
+  run: RunNumber,
+  lane: string,
+  work: (attempt: Attempt) => Promise<T>,
+): Promise<T> {
+  const context = Context.current()
+  let counts: Record<string, number> = {}
+  context.heartbeat(counts)
+  const beat = setInterval(() => context.heartbeat(counts), heartbeatMs)
+  try {
+    const number = await catalog.claim(run, lane)
+    const attempt: Attempt = {
+      signal: context.cancellationSignal,
+      number,
+      fence: fenceOf(catalog, run, lane, number),
+      tell: (more) => {
+        counts = { ...counts, ...more }
+      },
+    }
+    return await work(attempt)
+  } catch (error) {
+    throw asFailure(error, context.cancellationSignal)
+  } finally {
+    clearInterval(beat)
+  }
+}
+
+/** Read from the catalog at most every `fenceCacheMs`: that long a zombie may go on unseen. */
+function fenceOf(catalog: Catalog, run: RunNumber, lane: string, number: number) {
+  let checkedAt = 0
+  return async (): Promise<void> => {
+    const now = performance.now()
+    if (now - checkedAt < fenceCacheMs) return
+    if (!(await catalog.holds(run, lane, number))) {
+      throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
+    }
+    checkedAt = now
+  }
+}
+
+export function asFailure(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return new CancelledFailure('cancelled')
+  if (error instanceof Superseded)
+    return ApplicationFailure.nonRetryable(error.message, 'superseded')
+  if (error instanceof UserError) return ApplicationFailure.nonRetryable(error.message, error.code)
+  if (error instanceof StoreError) {
+    const words = `${error.operation} at ${error.location}: ${error.code}`
+    return ApplicationFailure.retryable(words, error.code)
+  }
+  return error
+}

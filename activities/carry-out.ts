@@ -1,0 +1,284 @@
+/**
+ * One item: what would be lost goes to the vault, then puts and deletes, each under the token that
+ * the plan saw. Whatever happens to one replica's action is that action's outcome.
+ */
+import type { Connector } from '../connectors/connector.ts'
+import type { ItemRecord } from '../src/catalog/catalog.ts'
+import { RETRIED, StoreError } from '../src/errors.ts'
+import { actionTriesMax } from '../src/limits.ts'
+import type { Action, Content, Outcome, PlanItem } from '../src/model.ts'
+import { compareContent, sameToken } from '../src/sync/content.ts'
+import type { Attempt } from './attempt.ts'
+import type { Committer } from './commit.ts'
+import type { ByteBudget } from './lanes.ts'
+import { connectorOf, type Deps, type RunContext } from './run-context.ts'
+import { SourceError, type Target, transfer, type Written } from './transfer.ts'
+
+export interface Work {
+  deps: Deps & { budget: ByteBudget }
+  context: RunContext
+  attempt: Attempt
+  commits: Committer
+  lane: 'range' | 'deletes' | 'blocked'
+  /** Replicas that refuse everything now (a wrong credential, a full disk): not asked again. */
+  lost: Map<string, StoreError>
+}
+
+/** After these nothing else will succeed at that replica. */
+const HOPELESS = new Set(['unauthenticated', 'root-missing', 'no-space'])
+
+/** `look`: an earlier attempt may have written already, so the targets are looked at first (I6). */
+export async function carryOut(work: Work, record: ItemRecord, look: boolean): Promise<void> {
+  const item = record.item as PlanItem
+  const open = item.actions.filter(({ replica }) => !record.outcomes[replica])
+  const outcomes: Record<string, Outcome> = {}
+  try {
+    const todo = look ? await lookFirst(work, item, open, outcomes) : open
+    await rescue(work, item, todo)
+    if (item.head.content === null) await removeAll(work, item, todo, outcomes)
+    else await putAll(work, item, todo, outcomes)
+    adoptAll(open, outcomes)
+  } catch (error) {
+    if (work.attempt.signal.aborted) throw error
+    const failure = error instanceof SourceError ? error.failure : error
+    if (!(failure instanceof StoreError)) throw error
+    // The source or the vault failed: nothing was done, so nothing is agreed.
+    for (const { replica, do: verb } of open) {
+      if (verb !== 'adopt') outcomes[replica] ??= failureOutcome(failure)
+    }
+  }
+  const blocked = waitsForDeletes(work, record, outcomes)
+  const again = retriesOf(record, outcomes)
+  if (blocked && !again) record.state = 'blocked'
+  await work.commits.add(record, outcomes, again || blocked)
+}
+
+/** A put that a planned delete may block (`a` → `a/b`, a case rename) is tried again after it. */
+function waitsForDeletes(
+  work: Work,
+  { item }: ItemRecord,
+  outcomes: Record<string, Outcome>,
+): boolean {
+  if (work.lane !== 'range' || item?.head.content === null) return false
+  const blocked = Object.keys(outcomes).filter((one) => outcomes[one]?.kind === 'skipped')
+  for (const replica of blocked) delete outcomes[replica]
+  return blocked.length > 0
+}
+
+/** Transient failures aren't outcomes yet: the item stays, until its tries are used up. */
+function retriesOf(record: ItemRecord, outcomes: Record<string, Outcome>): boolean {
+  if (record.tries + 1 >= actionTriesMax) return false
+  let again = false
+  for (const [replica, outcome] of Object.entries(outcomes)) {
+    if (outcome.kind !== 'failed' || !RETRIED[outcome.code as keyof typeof RETRIED]) continue
+    delete outcomes[replica]
+    again = true
+  }
+  return again
+}
+
+// ── looking first ───────────────────────────────────────────────────────────────────────────────
+
+async function lookFirst(
+  work: Work,
+  item: PlanItem,
+  actions: Action[],
+  outcomes: Record<string, Outcome>,
+): Promise<Action[]> {
+  const left: Action[] = []
+  for (const action of actions) {
+    const connector = action.do === 'adopt' ? null : connectorOf(work.context, action.replica)
+    if (action.do === 'adopt' || connector === null) {
+      left.push(action)
+      continue
+    }
+    const entry = await connector.stat(item.key, { signal: work.attempt.signal })
+    const untouched =
+      action.expect === null ? entry === null : sameToken(action.expect, entry?.token ?? null)
+    const content = item.head.content
+    if (untouched) left.push(action)
+    else if (content === null && entry === null) outcomes[action.replica] = done(null, null)
+    else if (content && entry && compareContent(content, entry) === 'same') {
+      outcomes[action.replica] = done(entry.token, entry)
+    } else outcomes[action.replica] = { kind: 'changed-meanwhile' }
+  }
+  return left
+}
+
+function done(token: Written['token'] | null, content: Content | null): Outcome {
+  const { size, digests, metadata } = content ?? { size: 0, digests: {}, metadata: undefined }
+  const bare = content ? { size, digests, ...(metadata ? { metadata } : {}) } : null
+  return { kind: 'done', token, content: bare }
+}
+
+// ── what would be lost ──────────────────────────────────────────────────────────────────────────
+
+/** Before the first write that takes content away (I2). Throws where it can't be kept. */
+async function rescue(work: Work, item: PlanItem, todo: Action[]): Promise<void> {
+  if (item.rescues.length === 0) return
+  const vault = await work.deps.vault(work.context.config)
+  for (const { content, sources } of item.rescues) {
+    const needed = sources.filter(({ replica }) => todo.some((one) => one.replica === replica))
+    let failure: StoreError | null = null
+    for (const { replica, token } of needed) {
+      const connector = connectorOf(work.context, replica)
+      if (!connector) continue
+      failure = null
+      try {
+        await vault.put({ connector, key: item.key, token, content }, work.attempt.signal)
+        break
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+        // Not there any more: then the write there fails by its token, and takes nothing away.
+        const moved = error.code === 'changed-meanwhile' || error.code === 'not-found'
+        if (!moved) failure = error
+      }
+    }
+    if (failure) throw failure
+  }
+}
+
+// ── puts ────────────────────────────────────────────────────────────────────────────────────────
+
+async function putAll(
+  work: Work,
+  item: PlanItem,
+  todo: Action[],
+  outcomes: Record<string, Outcome>,
+): Promise<void> {
+  const targets: (Target & { replica: string })[] = []
+  for (const action of todo) {
+    if (action.do !== 'put') continue
+    const connector = connectorOf(work.context, action.replica)
+    const lost = work.lost.get(action.replica)
+    if (lost) outcomes[action.replica] = failureOutcome(lost)
+    else if (connector) targets.push({ connector, expect: action.expect, replica: action.replica })
+    else outcomes[action.replica] = unreachable(work, action.replica)
+  }
+  if (targets.length === 0) return
+  const results = await fromAnySource(work, item, targets)
+  results.forEach((result, i) => {
+    const { replica } = targets[i] as { replica: string }
+    outcomes[replica] =
+      result instanceof StoreError
+        ? refused(work, replica, result)
+        : { kind: 'done', token: result.token, content: result.content }
+  })
+}
+
+/** The first source that can be read; a key that is gone or changed there is the item's end. */
+async function fromAnySource(
+  work: Work,
+  item: PlanItem,
+  targets: Target[],
+): Promise<(Written | StoreError)[]> {
+  const { deps, attempt, context } = work
+  const transferContext = {
+    catalog: deps.catalog,
+    budget: deps.budget,
+    clock: deps.clock,
+    signal: attempt.signal,
+    fence: attempt.fence,
+  }
+  let failure: SourceError | null = null
+  for (const { replica, token } of nearestFirst(work, item, targets)) {
+    const connector = connectorOf(context, replica)
+    if (!connector) continue
+    try {
+      return await transfer(item, { connector, token }, targets, transferContext)
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error
+      failure = error
+    }
+  }
+  const words = 'No replica that has the content can be read now.'
+  const location = item.sources[0]?.replica ?? item.head.origin
+  const none = new StoreError('unavailable', words, { location, operation: 'read', key: item.key })
+  throw failure ?? new SourceError(none)
+}
+
+/** A source in the targets' own store first: it copies there by itself. */
+function nearestFirst({ context }: Work, item: PlanItem, targets: Target[]): PlanItem['sources'] {
+  const domains = new Set(targets.map(({ connector }) => connector.traits.copyDomain))
+  const near = ({ replica }: { replica: string }): number => {
+    const domain = connectorOf(context, replica)?.traits.copyDomain ?? null
+    return domain !== null && domains.has(domain) ? 0 : 1
+  }
+  return item.sources.toSorted((a, b) => near(a) - near(b))
+}
+
+// ── deletes ─────────────────────────────────────────────────────────────────────────────────────
+
+async function removeAll(
+  work: Work,
+  item: PlanItem,
+  todo: Action[],
+  outcomes: Record<string, Outcome>,
+): Promise<void> {
+  if (!(await stillGone(work, item))) {
+    for (const { replica } of todo) outcomes[replica] = { kind: 'changed-meanwhile' }
+    return
+  }
+  await Promise.all(
+    todo.map(async (action) => {
+      if (action.do !== 'delete') return
+      outcomes[action.replica] = await removeOne(work, item, action)
+    }),
+  )
+}
+
+/** Absence is looked at once more, key by key: a listing alone never causes a delete (I3). */
+async function stillGone({ context, attempt }: Work, item: PlanItem): Promise<boolean> {
+  for (const replica of item.goneAt) {
+    const connector: Connector | null = connectorOf(context, replica)
+    if (!connector) return false
+    if ((await connector.stat(item.key, { signal: attempt.signal })) !== null) return false
+  }
+  return true
+}
+
+async function removeOne(
+  work: Work,
+  item: PlanItem,
+  action: Extract<Action, { do: 'delete' }>,
+): Promise<Outcome> {
+  const connector = connectorOf(work.context, action.replica)
+  if (!connector) return unreachable(work, action.replica)
+  try {
+    const { signal, fence } = work.attempt
+    await connector.remove(item.key, action.expect, { signal, beforeCommit: fence })
+    return { kind: 'done', token: null, content: null }
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code === 'cancelled') throw error
+    // Gone already: the user, or a reply of ours that was lost.
+    if (error.code === 'not-found') return { kind: 'done', token: null, content: null }
+    return refused(work, action.replica, error)
+  }
+}
+
+// ── outcomes ────────────────────────────────────────────────────────────────────────────────────
+
+function adoptAll(open: Action[], outcomes: Record<string, Outcome>): void {
+  for (const action of open) {
+    if (action.do !== 'adopt' || outcomes[action.replica]) continue
+    outcomes[action.replica] = { kind: 'done', token: action.token, content: null }
+  }
+}
+
+function refused(work: Work, replica: string, error: StoreError): Outcome {
+  if (HOPELESS.has(error.code)) work.lost.set(replica, error)
+  return failureOutcome(error)
+}
+
+function failureOutcome(error: StoreError): Outcome {
+  if (error.code === 'changed-meanwhile' || error.code === 'not-found') {
+    return { kind: 'changed-meanwhile' }
+  }
+  if (error.code === 'cannot-hold') return { kind: 'skipped', reason: error.message }
+  return { kind: 'failed', code: error.code, message: `${error.location}: ${error.message}` }
+}
+
+function unreachable({ context }: Work, replica: string): Outcome {
+  const reason = context.replicas.find(({ name }) => name === replica)?.reason ?? 'not known'
+  return { kind: 'failed', code: 'replica-unknown', message: `${replica}: ${reason}` }
+}

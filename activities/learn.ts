@@ -1,0 +1,76 @@
+/** Digests (and metadata) that a decision needs: asked of the store first, then read. */
+
+import type { Connector } from '../connectors/connector.ts'
+import { createDigester } from '../connectors/digests.ts'
+import { RETRIED, StoreError } from '../src/errors.ts'
+import { transfersMax } from '../src/limits.ts'
+import type { Decision, Entry, Key } from '../src/model.ts'
+import type { JoinedKey } from '../src/sync/merge-join.ts'
+import { eachLimited } from './lanes.ts'
+import type { Deps, RunContext } from './run-context.ts'
+
+interface Need {
+  one: JoinedKey
+  decision: Decision
+}
+
+/**
+ * Puts what it learns into the observations. `final`: what still can't be told is unknown in this
+ * run. One key's failure is that key's: it becomes unknown, with the reason.
+ */
+export async function learn(
+  _deps: Deps,
+  context: RunContext,
+  needs: Need[],
+  options: { final: boolean; signal: AbortSignal },
+): Promise<void> {
+  const asked = needs.flatMap(({ one, decision }) =>
+    decision.kind === 'need-digest' ? decision.replicas.map((replica) => ({ one, replica })) : [],
+  )
+  await eachLimited(asked, transfersMax, async ({ one, replica }) => {
+    const at = context.replicas.findIndex(({ name }) => name === replica)
+    const observation = one.observations[at]
+    const connector = context.replicas[at]?.connector
+    if (observation?.kind !== 'entry' || !connector) return
+    one.observations[at] = options.final
+      ? { kind: 'unknown', reason: 'its content could not be compared' }
+      : await learnOne(connector, one.key, observation.entry, options.signal)
+  })
+}
+
+async function learnOne(
+  connector: Connector,
+  key: Key,
+  entry: Entry,
+  signal: AbortSignal,
+): Promise<JoinedKey['observations'][number]> {
+  try {
+    const stat = await connector.stat(key, { signal })
+    if (stat === null || stat.token.id !== entry.token.id) {
+      return { kind: 'unknown', reason: 'it changed while it was looked at' }
+    }
+    const known = { ...stat, digests: { ...entry.digests, ...stat.digests } }
+    // The store itself said more than before: that may be enough.
+    const more = Object.keys(known.digests).length > Object.keys(entry.digests).length
+    const metadata = entry.metadata === undefined && stat.metadata !== undefined
+    if (more || metadata) return { kind: 'entry', entry: known }
+    return { kind: 'entry', entry: await digestByReading(connector, key, known, signal) }
+  } catch (error) {
+    if (signal.aborted || !(error instanceof StoreError)) throw error
+    // The whole listing is tried again; a single key's refusal isn't the listing's.
+    if (RETRIED[error.code]) throw error
+    return { kind: 'unknown', reason: `${error.code}: ${error.message}` }
+  }
+}
+
+async function digestByReading(
+  connector: Connector,
+  key: Key,
+  entry: Entry,
+  signal: AbortSignal,
+): Promise<Entry> {
+  const digester = createDigester()
+  const { body } = await connector.read(key, entry.token, undefined, { signal })
+  for await (const chunk of body) digester.update(chunk)
+  return { ...entry, digests: digester.digest() }
+}

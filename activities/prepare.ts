@@ -1,0 +1,205 @@
+/** The beginning of a run: its record, its replicas looked at, its ranges cut. */
+import type { Connector } from '../connectors/connector.ts'
+import type { RunRecord } from '../src/catalog/catalog.ts'
+import { type Config, type DatasetConfig, policyOf } from '../src/config/index.ts'
+import { RETRIED, StoreError, UserError } from '../src/errors.ts'
+import { listTriesMax, rangeKeysMax } from '../src/limits.ts'
+import type { KeyRange, Policy, RunNumber } from '../src/model.ts'
+import type { SyncInput } from '../workflows/messages.ts'
+import { type Deps, datasetOf } from './run-context.ts'
+
+export interface Prepared {
+  run: RunNumber
+  ranges: number
+  /** The run can't go on: no replica answers, or the stored plan isn't valid any more. */
+  refused: boolean
+}
+
+/** `execution`: Temporal's ids of this workflow, by which a retry finds the run it began. */
+export async function prepareRun(
+  deps: Deps,
+  input: SyncInput,
+  execution: { workflowId: string; runId: string },
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { config, dataset } = await datasetOf(deps, input.configDigest, input.dataset)
+  const run = await beginRun(deps, input, execution)
+  const problem = await refusal(deps, input)
+  if (problem) {
+    await deps.catalog.updateRun(run, { problem })
+    return { run, ranges: 0, refused: true }
+  }
+  const policy = policyOf(dataset)
+  await forgetRemoved(deps, dataset, policy)
+  const connectors = await Promise.all(
+    policy.replicas.map((replica) => lookAt(deps, config, run, replica, signal)),
+  )
+  const known = connectors.filter((connector) => connector !== null)
+  if (known.length === 0) {
+    const next = 'Run `tidemark doctor` to see what each location answers.'
+    const message = 'None of the replicas can be reached.'
+    const unreachable = { code: 'all-replicas-unreachable', message, next }
+    await deps.catalog.updateRun(run, { problem: unreachable })
+    return { run, ranges: 0, refused: true }
+  }
+  if (input.base !== null) {
+    await takeStored(deps, input.base, run, input.mode)
+    return { run, ranges: 0, refused: false }
+  }
+  return { run, ranges: await cutRanges(deps, dataset, run, known), refused: false }
+}
+
+/** The run's record; a retry finds the one it made. What else is open of this dataset is dead. */
+async function beginRun(
+  deps: Deps,
+  input: SyncInput,
+  { workflowId, runId }: { workflowId: string; runId: string },
+): Promise<RunNumber> {
+  const { catalog } = deps
+  const recent = await catalog.listRuns({ dataset: input.dataset, limit: 20 })
+  const mine = recent.find((one) => one.temporalRunId === runId)
+  if (mine) return mine.run
+  for (const dead of recent.filter((one) => one.state === 'running')) {
+    await catalog.updateRun(dead.run, { state: 'abandoned', endedAt: deps.clock() })
+  }
+  return await catalog.createRun({
+    dataset: input.dataset,
+    mode: input.mode,
+    trigger: input.trigger,
+    state: 'running',
+    configDigest: input.configDigest,
+    base: input.base,
+    startedAt: deps.clock(),
+    liveAtStart: await catalog.countLive(input.dataset),
+    workflowId,
+    temporalRunId: runId,
+  })
+}
+
+/** Exactly that plan, or not at all. */
+async function refusal(deps: Deps, input: SyncInput): Promise<RunRecord['problem']> {
+  if (input.base === null) return null
+  const base = await deps.catalog.getRun(input.base)
+  const again = `Make a new plan: \`tidemark plan ${input.dataset}\`.`
+  if (base === null) {
+    return { code: 'run-unknown', message: `There is no run ${input.base}.`, next: again }
+  }
+  const wanted = input.mode === 'apply' ? 'planned' : 'held'
+  if (base.state !== wanted) {
+    const message = `Run ${base.run} is ${base.state}, not ${wanted}.`
+    return { code: `run-not-${wanted}`, message, next: again }
+  }
+  if (input.mode === 'approve') return null
+  if (base.configDigest !== input.configDigest) {
+    const message = `The config changed since run ${base.run} was planned.`
+    return { code: 'plan-config-changed', message, next: again }
+  }
+  const key = await deps.catalog.supersededBy(base.run)
+  if (key === null) return null
+  await deps.catalog.updateRun(base.run, { state: 'superseded' })
+  const message = `A later run changed "${key}" since run ${base.run} was planned.`
+  return { code: 'plan-superseded', message, next: again }
+}
+
+async function takeStored(
+  deps: Deps,
+  base: RunNumber,
+  run: RunNumber,
+  mode: SyncInput['mode'],
+): Promise<void> {
+  const { catalog } = deps
+  await catalog.addRanges(run, [{ from: null, to: null }])
+  if (mode === 'approve') {
+    await catalog.copyItems(base, run, ['held'], 'deferred')
+    return
+  }
+  for (const state of ['pending', 'deferred', 'conflict', 'skipped'] as const) {
+    await catalog.copyItems(base, run, [state], state)
+  }
+}
+
+/** A replica that left the dataset never held anything, should it come back. */
+async function forgetRemoved(deps: Deps, dataset: DatasetConfig, policy: Policy): Promise<void> {
+  const { catalog } = deps
+  for (const replica of await catalog.knownReplicas(dataset.name)) {
+    if (!policy.replicas.includes(replica)) await catalog.dropHolds(dataset.name, replica)
+  }
+  await catalog.noteReplicas(dataset.name, policy.replicas)
+}
+
+/** Is it there, and is it what it was (I12)? null: unknown in this run, the others go on. */
+async function lookAt(
+  deps: Deps,
+  config: Config,
+  run: RunNumber,
+  replica: string,
+  signal: AbortSignal,
+): Promise<Connector | null> {
+  try {
+    const connector = await deps.open(config, replica)
+    const identity = await identify(connector, signal)
+    await checkIdentity(deps, replica, identity)
+    const none = { seen: 0, gone: 0 }
+    await deps.catalog.putRunReplica(run, { replica, state: 'ok', problem: null, ...none })
+    return connector
+  } catch (error) {
+    if (signal.aborted) throw error
+    if (!(error instanceof StoreError || error instanceof UserError)) throw error
+    const problem = { code: error.code, message: error.message }
+    const unknown = { replica, state: 'unknown' as const, problem, seen: 0, gone: 0 }
+    await deps.catalog.putRunReplica(run, unknown)
+    return null
+  }
+}
+
+/** Tried here and not by Temporal: one location that is down must not hold up the others. */
+async function identify(connector: Connector, signal: AbortSignal): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await connector.identity({ signal, create: true })
+    } catch (error) {
+      const again = error instanceof StoreError && RETRIED[error.code] && tries < listTriesMax
+      if (!again) throw error
+      await new Promise((wake) => setTimeout(wake, 250 * tries))
+    }
+  }
+}
+
+async function checkIdentity(deps: Deps, replica: string, identity: string): Promise<void> {
+  const known = await deps.catalog.getLocation(replica)
+  const host = identity.startsWith('file:') ? deps.host : null
+  if (known === null) return await deps.catalog.setLocation(replica, identity, host)
+  if (known.host !== null && host !== null && known.host !== host) {
+    throw new UserError('location-on-other-host', `${replica} is a folder on another host.`, {
+      next: 'Run this dataset on that host, or `tidemark rebind` the location to this one.',
+    })
+  }
+  if (known.identity !== identity) {
+    throw new UserError(
+      'location-changed',
+      `${replica} is not the place it was: it was ${known.identity} and is ${identity}.`,
+      { next: `If that is meant: \`tidemark rebind ${replica}\`.` },
+    )
+  }
+}
+
+/**
+ * By the baseline, where the stores can start a listing in the middle. Else one open range, which
+ * the scan cuts as it goes, so that its listings are read once.
+ */
+async function cutRanges(
+  deps: Deps,
+  dataset: DatasetConfig,
+  run: RunNumber,
+  known: Connector[],
+): Promise<number> {
+  const startable = known.every(({ traits }) => traits.listStart)
+  const bounds = startable ? await deps.catalog.baselineBounds(dataset.name, rangeKeysMax) : []
+  const ranges: KeyRange[] = []
+  for (let i = 0; i <= bounds.length; i++) {
+    ranges.push({ from: bounds[i - 1] ?? null, to: bounds[i] ?? null })
+  }
+  // A retry of prepare finds the ranges that were made: numbers begin at 0.
+  if ((await deps.catalog.getRange(run, 0)) === null) await deps.catalog.addRanges(run, ranges)
+  return ranges.length
+}

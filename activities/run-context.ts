@@ -1,0 +1,82 @@
+/** What an activity knows of its run: the record, its pinned config, its replicas. */
+import type { Connector } from '../connectors/connector.ts'
+import type { Catalog, RunRecord } from '../src/catalog/catalog.ts'
+import {
+  type Config,
+  type DatasetConfig,
+  parseStoredConfig,
+  policyOf,
+} from '../src/config/index.ts'
+import { UserError } from '../src/errors.ts'
+import type { Policy, RunNumber } from '../src/model.ts'
+import { compileFilter } from '../src/sync/filter.ts'
+import type { Vault } from '../src/vault/vault.ts'
+
+/** What the composition root hands in. */
+export interface Deps {
+  catalog: Catalog
+  /** An open connector for a location of this config; opened once a worker. */
+  open(config: Config, location: string): Promise<Connector>
+  vault(config: Config): Promise<Vault>
+  /** ms since the epoch. */
+  clock(): number
+  /** This host's id: folders belong to it. */
+  host: string
+}
+
+export interface RunContext {
+  record: RunRecord
+  config: Config
+  dataset: DatasetConfig
+  policy: Policy
+  /** Whether a key is in the dataset. */
+  selects(key: string): boolean
+  /** In the policy's order. `connector` null: unknown in this run. */
+  replicas: { name: string; connector: Connector | null; reason: string }[]
+}
+
+export async function datasetOf(
+  deps: Pick<Deps, 'catalog'>,
+  digest: string,
+  name: string,
+): Promise<{ config: Config; dataset: DatasetConfig }> {
+  const stored = await deps.catalog.getConfig(digest)
+  if (stored === null) {
+    throw new UserError('config-not-stored', `The catalog has no config ${digest.slice(0, 12)}.`, {
+      next: 'Start the run with the tidemark command, which stores the config first.',
+    })
+  }
+  const config = parseStoredConfig(stored)
+  const dataset = config.datasets.find((one) => one.name === name)
+  if (!dataset) {
+    throw new UserError('dataset-unknown', `The config has no dataset "${name}".`, {
+      where: config.file,
+      next: `It has: ${config.datasets.map((one) => one.name).join(', ')}.`,
+    })
+  }
+  return { config, dataset }
+}
+
+/** Replicas that prepare, or a failed listing, found unknown have no connector here. */
+export async function contextOf(deps: Deps, run: RunNumber): Promise<RunContext> {
+  const record = await deps.catalog.getRun(run)
+  if (record === null) throw new UserError('run-unknown', `There is no run ${run}.`)
+  const { config, dataset } = await datasetOf(deps, record.configDigest, record.dataset)
+  const policy = policyOf(dataset)
+  const known = new Map((await deps.catalog.runReplicas(run)).map((one) => [one.replica, one]))
+  const replicas = await Promise.all(
+    policy.replicas.map(async (name) => {
+      const state = known.get(name)
+      if (state?.state !== 'ok') {
+        return { name, connector: null, reason: state?.problem?.message ?? 'not looked at' }
+      }
+      return { name, connector: await deps.open(config, name), reason: '' }
+    }),
+  )
+  const selects = compileFilter(dataset.include, dataset.exclude)
+  return { record, config, dataset, policy, selects, replicas }
+}
+
+export function connectorOf(context: RunContext, replica: string): Connector | null {
+  return context.replicas.find(({ name }) => name === replica)?.connector ?? null
+}

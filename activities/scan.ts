@@ -1,0 +1,235 @@
+/**
+ * scan → reconcile: one page of a range. The replicas' listings and the baseline are joined as
+ * streams until a batch of items is found, the range ends, or it has grown long enough to be cut.
+ */
+import type { Catalog, ConflictRecord, RangeRecord } from '../src/catalog/catalog.ts'
+import { RETRIED, StoreError } from '../src/errors.ts'
+import { listPageKeys, listTriesMax, rangeKeysCut } from '../src/limits.ts'
+import type { BaselineRow, Decision, Key, Moment, Observation, RunNumber } from '../src/model.ts'
+import { compareKeys, keyProblem } from '../src/sync/keys.ts'
+import { type JoinedKey, mergeJoin } from '../src/sync/merge-join.ts'
+import { reconcile } from '../src/sync/reconcile.ts'
+import { type Attempt, Superseded } from './attempt.ts'
+import { learn } from './learn.ts'
+import { listingOf } from './listing.ts'
+import { contextOf, type Deps, type RunContext } from './run-context.ts'
+import { emptyTally, type TalliedKey, type Tally, tally } from './tally.ts'
+
+export interface ScanResult {
+  /** The range has been scanned to its end. */
+  ended: boolean
+  /** It was cut: the number of the range that has the rest. */
+  cut: number | null
+  /** Conflicts in this page, for resolve. */
+  conflicts: number
+}
+
+/** Everything one page of a scan carries along. */
+interface Scan {
+  deps: Deps
+  context: RunContext
+  range: RangeRecord
+  moment: Moment
+  attempt: Attempt
+  /** Open conflicts of the range: one that isn't found again has ended by itself. */
+  open: Map<Key, ConflictRecord>
+}
+
+export async function scanPage(
+  deps: Deps,
+  run: RunNumber,
+  number: number,
+  attempt: Attempt,
+): Promise<ScanResult> {
+  for (let tries = 1; ; tries++) {
+    const context = await contextOf(deps, run)
+    const range = await deps.catalog.getRange(run, number)
+    if (range === null) throw new Error(`run ${run} has no range ${number}`)
+    if (range.state !== 'open') return { ended: true, cut: null, conflicts: 0 }
+    try {
+      return await scanOnce(deps, context, range, attempt)
+    } catch (error) {
+      if (attempt.signal.aborted || !(error instanceof StoreError)) throw error
+      if (RETRIED[error.code] && tries < listTriesMax) {
+        await new Promise((wake) => setTimeout(wake, 500 * tries))
+        continue
+      }
+      // This replica's listing is not to be had: it is unknown from here on, the others go on, and
+      // no delete that it caused is carried out (I3).
+      const problem = { code: error.code, message: error.message }
+      await deps.catalog.loseReplica(run, error.location, problem)
+      tries = 0
+    }
+  }
+}
+
+async function scanOnce(
+  deps: Deps,
+  context: RunContext,
+  range: RangeRecord,
+  attempt: Attempt,
+): Promise<ScanResult> {
+  const { catalog } = deps
+  const { record, dataset } = context
+  const from = (await catalog.lastCompleteScan(dataset.name)) ?? 0
+  const moment: Moment = { run: record.run, from, to: deps.clock() }
+  const open = await openConflictsOf(catalog, dataset.name, range)
+  const scan: Scan = { deps, context, range, moment, attempt, open }
+  const listings = context.replicas.map((replica) =>
+    listingOf(replica, range.range, range.cursor, range.resume[replica.name], attempt.signal),
+  )
+  const rows = baselinePages(catalog, dataset.name, range)
+  const found = emptyTally()
+  let cursor = range.cursor
+  let ended = true
+  let cutAt: Key | null = null
+  try {
+    for await (const batch of mergeJoin(listings, rows, listPageKeys)) {
+      // A range that has grown long is cut here, so that the rest starts beside its applying.
+      if (range.scanned + found.scanned >= rangeKeysCut) {
+        cutAt = batch[0]?.key ?? null
+        break
+      }
+      await decideBatch(scan, batch, found)
+      cursor = batch[batch.length - 1]?.key ?? cursor
+      attempt.tell({ scanned: found.scanned, items: found.items.length })
+      attempt.signal.throwIfAborted()
+      if (found.items.length >= dataset.batchSize) {
+        ended = false
+        break
+      }
+    }
+  } finally {
+    await Promise.all(listings.map(({ pages }) => pages?.return(undefined)))
+  }
+  const resume = Object.fromEntries(
+    listings.flatMap(({ name, resume: token }) => (token() ? [[name, token() as string]] : [])),
+  )
+  return await commitPage(scan, found, { cursor, ended, cutAt, resume })
+}
+
+async function commitPage(
+  scan: Scan,
+  found: Tally,
+  at: { cursor: Key | null; ended: boolean; cutAt: Key | null; resume: Record<string, string> },
+): Promise<ScanResult> {
+  const { deps, context, range, attempt } = scan
+  const committed = await deps.catalog.commitScan({
+    dataset: context.dataset.name,
+    run: range.run,
+    number: range.number,
+    attempt: attempt.number,
+    items: found.items,
+    cursor: at.cursor,
+    resume: at.resume,
+    ended: at.ended,
+    cutAt: at.cutAt,
+    counts: found.counts,
+    seen: found.seen,
+  })
+  if (committed === null) throw new Superseded(`range ${range.number} was taken over`)
+  const conflicts = found.items.filter(({ state }) => state === 'conflict').length
+  return { ended: at.ended, cut: committed.newRange, conflicts }
+}
+
+// ── one batch ───────────────────────────────────────────────────────────────────────────────────
+
+async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promise<void> {
+  const { context, range } = scan
+  const undecided: TalliedKey[] = []
+  for (const joined of batch) {
+    if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue
+    if (!context.selects(joined.key)) {
+      found.excluded++
+      continue
+    }
+    const one = { ...joined, unholdable: holdable(context, joined) }
+    const decision = decideKey(scan, one)
+    if (decision.kind === 'need-digest') undecided.push(one)
+    else tally(found, one, decision, context)
+    if (scan.open.has(joined.key)) await closeIfAgreed(scan, one, decision)
+  }
+  await decideLater(scan, undecided, found)
+}
+
+/** Absent where the store can't hold the key: that is no absence, and nothing is put there. */
+function holdable(context: RunContext, joined: JoinedKey): Record<string, string> {
+  const problems: Record<string, string> = {}
+  context.replicas.forEach(({ name, connector }, i) => {
+    if (connector === null || joined.observations[i]?.kind !== 'absent') return
+    const problem = keyProblem(joined.key, connector.traits.keys)
+    if (problem === null) return
+    problems[name] = problem
+    joined.observations[i] = { kind: 'unknown', reason: problem }
+  })
+  return problems
+}
+
+function decideKey(scan: Scan, { key, row, observations }: JoinedKey): Decision {
+  const { policy } = scan.context
+  const byReplica = new Map<string, Observation>()
+  policy.replicas.forEach((name, i) => {
+    byReplica.set(name, observations[i] as Observation)
+  })
+  return reconcile(key, row, byReplica, policy, scan.moment)
+}
+
+/** Keys whose contents can't be compared yet: what is asked for is learned, then asked again. */
+async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): Promise<void> {
+  let left = undecided
+  // Stat, then read, per replica: after so many rounds nothing more can be learned.
+  for (let round = 0; left.length > 0; round++) {
+    const asked = left.map((one) => ({ one, decision: decideKey(scan, one) }))
+    left = []
+    const needs = asked.filter(({ decision }) => decision.kind === 'need-digest')
+    for (const { one, decision } of asked) {
+      if (decision.kind !== 'need-digest') tally(found, one, decision, scan.context)
+      else left.push(one)
+    }
+    const final = round >= 2 * scan.context.replicas.length
+    await learn(scan.deps, scan.context, needs, { final, signal: scan.attempt.signal })
+  }
+}
+
+// ── around it ───────────────────────────────────────────────────────────────────────────────────
+
+async function* baselinePages(
+  catalog: Catalog,
+  dataset: string,
+  range: RangeRecord,
+): AsyncGenerator<BaselineRow[]> {
+  let after = range.cursor
+  for (;;) {
+    const rows = await catalog.readBaseline(dataset, range.range, after, listPageKeys)
+    if (rows.length > 0) yield rows
+    if (rows.length < listPageKeys) return
+    after = rows[rows.length - 1]?.key ?? null
+  }
+}
+
+async function openConflictsOf(
+  catalog: Catalog,
+  dataset: string,
+  range: RangeRecord,
+): Promise<Map<Key, ConflictRecord>> {
+  const open = new Map<Key, ConflictRecord>()
+  for (let after = 0; ; ) {
+    const page = await catalog.openConflicts({ dataset, range: range.range, after, limit: 1_000 })
+    for (const one of page) open.set(one.key, one)
+    if (page.length < 1_000) return open
+    after = page[page.length - 1]?.id ?? after
+  }
+}
+
+/** The replicas agree again by themselves: everyone was looked at, and nothing conflicts. */
+async function closeIfAgreed(scan: Scan, one: TalliedKey, decision: Decision): Promise<void> {
+  const agreed = decision.kind === 'nothing' || (decision.kind === 'item' && !decision.conflict)
+  if (!agreed || one.observations.some(({ kind }) => kind === 'unknown')) return
+  await scan.deps.catalog.endConflict(scan.context.dataset.name, scan.moment.run, one.key, {
+    state: 'closed',
+    resolution: null,
+    conflict: null,
+    identity: null,
+    at: scan.moment.to,
+  })
+}

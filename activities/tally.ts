@@ -1,0 +1,98 @@
+/** What a page of a scan has found: items for the plan, and counts for the run. */
+import type { ItemRecord, RunCounts } from '../src/catalog/catalog.ts'
+import type { Conflict, Decision, Outcome, PlanItem } from '../src/model.ts'
+import { contentKey } from '../src/sync/content.ts'
+import type { JoinedKey } from '../src/sync/merge-join.ts'
+import type { RunContext } from './run-context.ts'
+
+export type NewItem = Omit<ItemRecord, 'run' | 'seq' | 'rangeNumber'>
+
+export interface Tally {
+  items: NewItem[]
+  scanned: number
+  excluded: number
+  counts: Partial<RunCounts>
+  seen: Record<string, { seen: number; gone: number }>
+}
+
+export interface TalliedKey extends JoinedKey {
+  /** By replica: why it can't hold this key. */
+  unholdable: Record<string, string>
+}
+
+export function emptyTally(): Tally {
+  return { items: [], scanned: 0, excluded: 0, counts: {}, seen: {} }
+}
+
+export function tally(
+  found: Tally,
+  one: TalliedKey,
+  decision: Exclude<Decision, { kind: 'need-digest' }>,
+  context: RunContext,
+): void {
+  found.scanned++
+  add(found, 'scanned', 1)
+  countSeen(found, one, context)
+  const skipped = skips(one)
+  for (const { kind } of decision.notes) {
+    add(found, kind === 'drift-kept' ? 'drift' : 'extra', kind === 'delete-ignored' ? 0 : 1)
+  }
+  const conflict = decision.kind === 'nothing' ? null : decision.conflict
+  const item = decision.kind === 'item' ? decision.item : null
+  if (item) {
+    const state = item.head.content === null ? 'deferred' : 'pending'
+    push(found, one, state, item, null, skipped)
+    add(found, 'planned', 1)
+  }
+  if (conflict) push(found, one, 'conflict', null, conflict, {})
+  // Known to everybody who can hold it; said in every run, so that nobody believes it is synced.
+  if (!item && !conflict && Object.keys(skipped).length > 0) {
+    push(found, one, 'skipped', null, null, skipped)
+  }
+  add(found, 'skipped', Object.keys(skipped).length)
+}
+
+/** Where the key exists somewhere, and a store can't take it. */
+function skips({ unholdable, observations }: TalliedKey): Record<string, Outcome> {
+  if (!observations.some(({ kind }) => kind === 'entry')) return {}
+  return Object.fromEntries(
+    Object.entries(unholdable).map(([replica, reason]) => [replica, { kind: 'skipped', reason }]),
+  )
+}
+
+function push(
+  found: Tally,
+  one: JoinedKey,
+  state: ItemRecord['state'],
+  item: PlanItem | null,
+  conflict: Conflict | null,
+  outcomes: ItemRecord['outcomes'],
+): void {
+  found.items.push({
+    key: one.key,
+    state,
+    item,
+    conflict,
+    outcomes,
+    tries: 0,
+    rev: one.row?.rev ?? 0,
+    contentKey: contentKey(item?.head.content ?? one.row?.head.content ?? null),
+  })
+}
+
+function countSeen(found: Tally, one: JoinedKey, context: RunContext): void {
+  context.replicas.forEach(({ name }, i) => {
+    const kind = one.observations[i]?.kind
+    const held = one.row?.holds[name]
+    const gone = kind === 'absent' && held !== undefined && held.token !== null
+    if (kind !== 'entry' && !gone) return
+    found.seen[name] ??= { seen: 0, gone: 0 }
+    const counts = found.seen[name]
+    if (gone) counts.gone++
+    else counts.seen++
+  })
+}
+
+function add(found: Tally, name: keyof RunCounts, n: number): void {
+  if (n > 0) found.counts[name] = (found.counts[name] ?? 0) + n
+}

@@ -1,0 +1,292 @@
+/**
+ * A key's bytes from where they are to where they should be: pinned reads, conditional writes,
+ * verified. One read feeds every target, where the object is small enough to be held whole.
+ */
+import type { Connector, ReadResult, WriteOptions } from '../connectors/connector.ts'
+import { createDigester, digestProblem, digestsOf } from '../connectors/digests.ts'
+import type { Catalog } from '../src/catalog/catalog.ts'
+import { StoreError } from '../src/errors.ts'
+import type { Content, Entry, Key, Metadata, PlanItem, Token } from '../src/model.ts'
+import type { ByteBudget } from './lanes.ts'
+
+export interface Target {
+  connector: Connector
+  expect: Token | null
+}
+
+export interface TransferContext {
+  catalog: Catalog
+  budget: ByteBudget
+  clock(): number
+  signal: AbortSignal
+  fence(): Promise<void>
+}
+
+/** What a target holds now, and what is known of its content. */
+export interface Written {
+  token: Token
+  content: Content
+}
+
+/** What the source can't give fails the item, what a target refuses fails that target alone. */
+export class SourceError extends Error {
+  override name = 'SourceError'
+  readonly failure: StoreError
+  constructor(failure: StoreError) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+/** Gives, per target in their order, what was written or why not. Throws `SourceError`. */
+export async function transfer(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  targets: Target[],
+  context: TransferContext,
+): Promise<(Written | StoreError)[]> {
+  const content = item.head.content as Content
+  const within = (target: Target) => canCopyWithin(source.connector, target.connector)
+  const copies = targets.filter(within)
+  const moves = targets.filter((target) => !within(target))
+  const results = new Map<Target, Written | StoreError>()
+  await Promise.all(
+    copies.map(async (target) => {
+      results.set(target, await outcomeOf(() => copyWithin(item, source, target, context)))
+    }),
+  )
+  if (moves.length > 0) {
+    const small = moves.every(({ connector }) => content.size <= connector.traits.partBytes)
+    const move = small ? moveSmall : moveLarge
+    for (const [target, result] of await move(item, source, moves, context)) {
+      results.set(target, result)
+    }
+  }
+  return targets.map((target) => results.get(target) as Written | StoreError)
+}
+
+function canCopyWithin(source: Connector, target: Connector): boolean {
+  const domain = source.traits.copyDomain
+  return domain !== null && domain === target.traits.copyDomain && target.copyWithin !== undefined
+}
+
+async function copyWithin(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  target: Target,
+  context: TransferContext,
+): Promise<Written> {
+  const content = item.head.content as Content
+  const copy = target.connector.copyWithin as NonNullable<Connector['copyWithin']>
+  const from = { connector: source.connector, key: item.key, token: source.token }
+  const entry = await copy(item.key, { ...from, size: content.size }, target.expect, {
+    digests: content.digests,
+    beforeCommit: context.fence,
+    signal: context.signal,
+  })
+  return written(target.connector, item.key, entry, content)
+}
+
+// ── through this process ────────────────────────────────────────────────────────────────────────
+
+async function moveSmall(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  targets: Target[],
+  context: TransferContext,
+): Promise<Map<Target, Written | StoreError>> {
+  const release = await context.budget.take((item.head.content as Content).size)
+  try {
+    const { bytes, entry } = await readVerified(item, source, context)
+    const digests = digestsOf(bytes)
+    const problem = digestProblem((item.head.content as Content).digests, digests)
+    if (problem) throw new SourceError(corrupt(source.connector, item.key, problem))
+    const results = await Promise.all(
+      targets.map(
+        async (target): Promise<[Target, Written | StoreError]> => [
+          target,
+          await outcomeOf(async () => {
+            const metadata = await metadataFor(item, entry, source.connector, target, context)
+            const options = writeOptions(context, bytes.length, metadata, digests)
+            const { connector, expect } = target
+            const result = await connector.write(item.key, bytes, expect, options)
+            return written(connector, item.key, result, { size: bytes.length, digests, metadata })
+          }),
+        ],
+      ),
+    )
+    return new Map(results)
+  } finally {
+    release()
+  }
+}
+
+async function readVerified(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  context: TransferContext,
+): Promise<{ bytes: Uint8Array; entry: Entry }> {
+  const { entry, body } = await openSource(item.key, source, context)
+  const chunks: Uint8Array[] = []
+  try {
+    for await (const chunk of body) chunks.push(chunk)
+  } catch (error) {
+    throw asSourceError(error)
+  }
+  const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+  const size = (item.head.content as Content).size
+  if (bytes.length !== size) {
+    const words = `${bytes.length} bytes came, ${size} were announced`
+    throw new SourceError(corrupt(source.connector, item.key, words))
+  }
+  return { bytes, entry }
+}
+
+/** One target after the other, each with a read of its own: memory holds a few parts of one. */
+async function moveLarge(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  targets: Target[],
+  context: TransferContext,
+): Promise<Map<Target, Written | StoreError>> {
+  const results = new Map<Target, Written | StoreError>()
+  for (const target of targets) {
+    results.set(target, await outcomeOf(() => streamTo(item, source, target, context)))
+  }
+  return results
+}
+
+async function streamTo(
+  item: PlanItem,
+  source: { connector: Connector; token: Token },
+  { connector, expect }: Target,
+  context: TransferContext,
+): Promise<Written> {
+  const content = item.head.content as Content
+  // Parts in flight: what a connector may hold of one stream.
+  const release = await context.budget.take(4 * connector.traits.partBytes)
+  try {
+    const { entry, body } = await openSource(item.key, source, context)
+    const target = { connector, expect }
+    const metadata = await metadataFor(item, entry, source.connector, target, context)
+    const stream = verifiedStream(body, content, source.connector, item.key)
+    const session = await sessionFor(connector.name, item.key, context)
+    const options = writeOptions(context, content.size, metadata, content.digests)
+    const result = await connector
+      .write(item.key, stream.body, expect, { ...options, session })
+      // However the connector words it: a stream that broke is the source's failure.
+      .catch((error) => Promise.reject(stream.failure() ?? error))
+    const digests = stream.digests()
+    return written(connector, item.key, result, { size: content.size, digests, metadata })
+  } finally {
+    release()
+  }
+}
+
+/** Hashes what passes, and throws at the end what doesn't match: then nothing is committed. */
+function verifiedStream(
+  body: AsyncIterable<Uint8Array>,
+  content: Content,
+  source: Connector,
+  key: Key,
+): { body: AsyncIterable<Uint8Array>; digests(): Content['digests']; failure(): unknown } {
+  const digester = createDigester()
+  let digests: Content['digests'] = {}
+  let failure: unknown
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of body) {
+        digester.update(chunk)
+        yield chunk
+      }
+      digests = digester.digest()
+      const problem = digestProblem(content.digests, digests)
+      if (problem) throw corrupt(source, key, problem)
+    } catch (error) {
+      failure = asSourceError(error)
+      throw failure
+    }
+  }
+  return { body: stream(), digests: () => digests, failure: () => failure }
+}
+
+// ── small ones ──────────────────────────────────────────────────────────────────────────────────
+
+async function openSource(
+  key: Key,
+  { connector, token }: { connector: Connector; token: Token },
+  { signal }: TransferContext,
+): Promise<ReadResult> {
+  try {
+    return await connector.read(key, token, undefined, { signal })
+  } catch (error) {
+    throw asSourceError(error)
+  }
+}
+
+/** The source's, where it carries any; else what was agreed, else what the target has. */
+async function metadataFor(
+  item: PlanItem,
+  entry: Entry,
+  source: Connector,
+  target: Target,
+  { signal }: TransferContext,
+): Promise<Metadata> {
+  if (source.traits.carriesMetadata && entry.metadata) return entry.metadata
+  const agreed = item.head.content?.metadata
+  if (agreed || target.expect === null || !target.connector.traits.carriesMetadata) {
+    return agreed ?? {}
+  }
+  return (await target.connector.stat(item.key, { signal }))?.metadata ?? {}
+}
+
+function writeOptions(
+  { signal, fence }: TransferContext,
+  size: number,
+  metadata: Metadata,
+  digests: Content['digests'],
+): WriteOptions {
+  return { size, metadata, digests, beforeCommit: fence, signal }
+}
+
+async function sessionFor(location: string, key: Key, { catalog, clock }: TransferContext) {
+  const state = (await catalog.getUpload(location, key)) ?? undefined
+  const save = (next: string | null) => catalog.putUpload(location, key, next, clock())
+  return { state, save }
+}
+
+/** What the store says it has now must be what was sent, as far as it says anything. */
+function written(connector: Connector, key: Key, entry: Entry, sent: Content): Written {
+  const problem =
+    entry.size === sent.size
+      ? digestProblem(sent.digests, entry.digests)
+      : `${entry.size} bytes are there, ${sent.size} were sent`
+  if (problem) throw corrupt(connector, key, problem)
+  const metadata = sent.metadata ?? entry.metadata
+  return {
+    token: entry.token,
+    content: {
+      size: sent.size,
+      digests: { ...entry.digests, ...sent.digests },
+      ...(metadata ? { metadata } : {}),
+    },
+  }
+}
+
+async function outcomeOf(write: () => Promise<Written>): Promise<Written | StoreError> {
+  try {
+    return await write()
+  } catch (error) {
+    if (error instanceof StoreError && error.code !== 'cancelled') return error
+    throw error
+  }
+}
+
+function asSourceError(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.code === 'cancelled') return error
+  return new SourceError(error)
+}
+
+function corrupt(connector: Connector, key: Key, problem: string): StoreError {
+  return new StoreError('corrupt', problem, { location: connector.name, operation: 'copy', key })
+}

@@ -1,0 +1,12 @@
+/** The catalog that a config names: its PostgreSQL, or SQLite in the state folder. */
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type Config, resolveReferences } from '../config/index.ts'
+import type { Catalog } from './catalog.ts'
+import { openCatalog } from './open.ts'
+
+export async function openCatalogOf(config: Config, stateDir: string): Promise<Catalog> {
+  if (config.catalog !== null) return await openCatalog(await resolveReferences(config.catalog))
+  await mkdir(stateDir, { recursive: true })
+  return await openCatalog(`sqlite:${join(resolve(stateDir), 'catalog.db')}`)
+}

@@ -1,0 +1,141 @@
+/** What became of a run, as people and scripts read it; and the exit code that says it. */
+import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catalog.ts'
+import { EXIT } from '../errors.ts'
+import type { CommandContext } from './command.ts'
+import { bytes, count, duration, printable } from './output.ts'
+
+/** Keys that are listed in a report; `show RUN` has the rest. */
+const listedMax = 20
+
+export interface RunReport {
+  run: RunRecord
+  replicas: Awaited<ReturnType<Catalog['runReplicas']>>
+  /** What didn't go as planned, at most `listedMax` of each. */
+  problems: { key: string; state: ItemState; replica: string; reason: string }[]
+  exit: number
+}
+
+const TROUBLE: ItemState[] = ['failed', 'stale', 'held', 'cancelled', 'skipped', 'open']
+
+export async function reportOf(
+  catalog: Catalog,
+  record: RunRecord,
+  { strict }: { strict: boolean },
+): Promise<RunReport> {
+  const problems: RunReport['problems'] = []
+  for (const state of TROUBLE) {
+    const items = await catalog.readItems({
+      run: record.run,
+      states: [state],
+      after: -1,
+      limit: listedMax,
+    })
+    problems.push(...items.flatMap(problemsOf))
+  }
+  const replicas = await catalog.runReplicas(record.run)
+  return { run: record, replicas, problems, exit: exitOf(record, strict) }
+}
+
+export function problemsOf(record: ItemRecord): RunReport['problems'] {
+  const { key, state, outcomes, conflict } = record
+  if (state === 'open' || state === 'conflict') {
+    const sides = conflict?.contenders.map(({ replicas, deletedAt }) =>
+      [
+        ...replicas.map(({ replica }) => replica),
+        ...deletedAt.map((one) => `${one} (deleted)`),
+      ].join(' = '),
+    )
+    return [{ key, state, replica: '', reason: `${conflict?.kind}: ${sides?.join(' / ')}` }]
+  }
+  return Object.entries(outcomes).flatMap(([replica, outcome]) => {
+    if (outcome.kind === 'done') return []
+    const reason = reasonOf(outcome)
+    return [{ key, state, replica, reason }]
+  })
+}
+
+function reasonOf(outcome: ItemRecord['outcomes'][string]): string {
+  if (outcome.kind === 'failed') return `${outcome.code}: ${outcome.message}`
+  return 'reason' in outcome ? outcome.reason : outcome.kind
+}
+
+/** The first that applies, as the design orders them. */
+export function exitOf({ state, problem, counts }: RunRecord, strict: boolean): number {
+  switch (state) {
+    case 'failed':
+      return problem && problem.code !== 'run-failed' ? EXIT.unreachable : EXIT.failed
+    case 'cancelled':
+      return EXIT.interrupted
+    case 'held':
+      return EXIT.held
+    case 'partial':
+      return EXIT.partial
+    case 'conflicts':
+      return strict && counts.skipped > 0 ? EXIT.partial : EXIT.conflicts
+    case 'complete':
+    case 'planned':
+    case 'applied':
+      return strict && counts.skipped > 0 ? EXIT.partial : EXIT.ok
+    default:
+      return EXIT.failed
+  }
+}
+
+const ORDER = [
+  EXIT.interrupted,
+  EXIT.usage,
+  EXIT.unreachable,
+  EXIT.failed,
+  EXIT.held,
+  EXIT.partial,
+  EXIT.conflicts,
+  EXIT.differences,
+] as number[]
+
+/** Of several runs. */
+export function worstExit(exits: number[]): number {
+  return ORDER.find((exit) => exits.includes(exit)) ?? EXIT.ok
+}
+
+export function printReport({ output }: CommandContext, report: RunReport): void {
+  const { run, replicas, problems } = report
+  const took = duration((run.endedAt ?? Date.now()) - run.startedAt)
+  const colour = run.state === 'complete' || run.state === 'planned' ? 'green' : 'yellow'
+  output.line(`run ${run.run} of ${run.dataset}: ${output.paint(colour, run.state)} in ${took}`)
+  output.line(`  ${countsLine(run)}`)
+  for (const { replica, problem } of replicas.filter(({ state }) => state === 'unknown')) {
+    output.line(
+      `  ${replica} was left out: ${printable(problem?.message ?? '')} [${problem?.code}]`,
+    )
+  }
+  if (run.problem) {
+    output.line(`  ${printable(run.problem.message)} [${run.problem.code}]`)
+    if (run.problem.next) output.line(`  next: ${run.problem.next}`)
+  }
+  for (const { key, state, replica, reason } of problems.slice(0, listedMax)) {
+    const where = replica ? ` at ${replica}` : ''
+    output.line(`  ${state}: ${printable(key)}${where}: ${printable(reason)}`)
+  }
+  if (problems.length > listedMax) output.line(`  … the rest: tidemark show ${run.run}`)
+}
+
+export function countsLine({ counts }: RunRecord): string {
+  const parts = [
+    `${count(counts.scanned, 'key')} scanned`,
+    `${count(counts.puts, 'object')} written (${bytes(counts.bytes)})`,
+    `${count(counts.deletes, 'key')} deleted`,
+  ]
+  const more: [number, string][] = [
+    [counts.adopted, 'adopted'],
+    [counts.stale, 'changed meanwhile'],
+    [counts.skipped, 'skipped'],
+    [counts.failed, 'failed'],
+    [counts.held, 'held'],
+    [counts.cancelled, 'deletes taken back'],
+    [counts.conflicts, 'open conflicts'],
+    [counts.drift, 'drift kept'],
+    [counts.extra, 'only at a destination'],
+  ]
+  for (const [n, words] of more) if (n > 0) parts.push(`${n.toLocaleString('en-US')} ${words}`)
+  return parts.join(', ')
+}

@@ -1,0 +1,159 @@
+/** The engine without Temporal: the activities' own code, in the order of the workflows. */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { applyLane } from '../../activities/apply.ts'
+import type { Attempt } from '../../activities/attempt.ts'
+import { weighRunDeletes } from '../../activities/deletes.ts'
+import { finishRun } from '../../activities/finish.ts'
+import { createByteBudget } from '../../activities/lanes.ts'
+import { prepareRun } from '../../activities/prepare.ts'
+import { resolveConflicts } from '../../activities/resolve.ts'
+import type { Deps } from '../../activities/run-context.ts'
+import { scanPage } from '../../activities/scan.ts'
+import type { LocationOptions } from '../../connectors/options.ts'
+import type { Catalog, RunMode, RunRecord } from '../../src/catalog/catalog.ts'
+import { openCatalog } from '../../src/catalog/open.ts'
+import {
+  type Config,
+  configDigest,
+  type DatasetConfig,
+  storedConfig,
+} from '../../src/config/index.ts'
+import { deleteLimits } from '../../src/limits.ts'
+import { createLocations } from '../../src/locations.ts'
+import { createDeps } from '../../src/worker.ts'
+
+export interface Engine {
+  catalog: Catalog
+  deps: Deps
+  config: Config
+  /** Another config for the runs that follow; gives it. */
+  configure(change: Partial<DatasetConfig>): Promise<Config>
+  run(options?: { mode?: RunMode; base?: number }): Promise<RunRecord>
+  attempt(run: number, lane: string): Promise<Attempt>
+  close(): Promise<void>
+}
+
+const names = ['a', 'b', 'c', 'd']
+
+/** A dataset `data` over these locations, the first being the source; two-way unless said. */
+export async function createEngine(
+  locations: LocationOptions[],
+  dataset: Partial<DatasetConfig> = {},
+): Promise<Engine> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'tidemark-engine-'))
+  const catalog = await openCatalog(`sqlite:${join(stateDir, 'catalog.db')}`)
+  const opened = createLocations()
+  const deps = createDeps(catalog, opened, stateDir)
+  let config = await store(configOf(locations, dataset))
+
+  async function store(next: Config): Promise<Config> {
+    await catalog.putConfig(next.digest, storedConfig(next))
+    return next
+  }
+
+  async function attempt(run: number, lane: string): Promise<Attempt> {
+    const number = await catalog.claim(run, lane)
+    const fence = async () => undefined
+    return { signal: new AbortController().signal, number, fence, tell: () => undefined }
+  }
+
+  let executions = 0
+  async function run({ mode = 'sync', base }: { mode?: RunMode; base?: number } = {}) {
+    const input = {
+      dataset: 'data',
+      mode,
+      trigger: 'manual' as const,
+      configDigest: config.digest,
+      base: base ?? null,
+      queue: 'none',
+    }
+    const execution = { workflowId: 'sync/data', runId: `execution-${++executions}` }
+    const prepared = await prepareRun(deps, input, execution, new AbortController().signal)
+    const number = prepared.run
+    if (!prepared.refused) await carryOut(number, mode, prepared.ranges)
+    const how = prepared.refused ? 'refused' : 'ended'
+    await finishRun(deps, { run: number, how, rangesFailed: 0 })
+    return (await catalog.getRun(number)) as RunRecord
+  }
+
+  async function carryOut(number: number, mode: RunMode, ranges: number): Promise<void> {
+    const shared = { ...deps, budget: createByteBudget(1 << 27) }
+    const apply = async (lane: Parameters<typeof applyLane>[2]) =>
+      applyLane(shared, number, lane, await attempt(number, lane))
+    let known = ranges
+    for (let range = 0; range < known || (ranges === 0 && range === 0); range++) {
+      for (let ended = ranges === 0; ; ) {
+        if (!ended) {
+          const page = await scanPage(deps, number, range, await attempt(number, `scan/${range}`))
+          ended = page.ended
+          if (page.cut !== null) known = Math.max(known, page.cut + 1)
+        }
+        await resolveConflicts(deps, number, range, await attempt(number, `resolve/${range}`))
+        if (mode !== 'plan') await apply(`range/${range}`)
+        if (ended) break
+      }
+    }
+    if (mode === 'plan') return
+    await weighRunDeletes(deps, number, 0)
+    await apply('deletes')
+    await apply('blocked')
+  }
+
+  return {
+    catalog,
+    deps,
+    get config() {
+      return config
+    },
+    async configure(change) {
+      const [first] = config.datasets
+      const next = { ...config, datasets: [{ ...(first as DatasetConfig), ...change }] }
+      config = await store({ ...next, digest: configDigest(next) })
+      return config
+    },
+    run,
+    attempt,
+    async close() {
+      await opened.close()
+      await catalog.close()
+    },
+  }
+}
+
+function configOf(locations: LocationOptions[], dataset: Partial<DatasetConfig>): Config {
+  const used = names.slice(0, locations.length)
+  const draft = {
+    file: '/tidemark.yaml',
+    locations: Object.fromEntries(used.map((name, i) => [name, locations[i] as LocationOptions])),
+    catalog: null,
+    vault: null,
+    temporal: { address: null, namespace: 'default', 'task-queue': 'tidemark' },
+    datasets: [{ ...defaults, source: 'a', destinations: used.slice(1), ...dataset }],
+    warnings: [],
+  }
+  return { ...draft, digest: configDigest(draft) }
+}
+
+const defaults: DatasetConfig = {
+  name: 'data',
+  enabled: true,
+  source: 'a',
+  destinations: [],
+  direction: 'two-way',
+  mode: 'manual',
+  schedule: null,
+  strategy: { name: 'last-write-wins' },
+  drift: 'conflict',
+  delete: 'propagate',
+  include: [],
+  exclude: [],
+  batchSize: 1000,
+  limits: {
+    deletes: [...deleteLimits],
+    bandwidthBytesPerSecond: null,
+    concurrency: null,
+  },
+  history: true,
+}

@@ -1,0 +1,159 @@
+/** A run: prepare → ranges in a sliding window → deferred deletes → finish. */
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow'
+import { historyEventsMax, rangesInFlight } from '../src/limits.ts'
+import { activitiesOn } from './activity-options.ts'
+import {
+  type Progress,
+  pause,
+  progress,
+  rangeCut,
+  resume,
+  type SyncInput,
+  type SyncResult,
+  searchAttributes,
+} from './messages.ts'
+import { syncRange } from './sync-range.ts'
+
+export async function syncDataset(input: SyncInput): Promise<SyncResult> {
+  const { prepare, resolve, weighDeletes, apply, finish } = activitiesOn(input.queue)
+  const seen: Progress = {
+    run: input.resumed?.run ?? null,
+    phase: 'preparing',
+    paused: false,
+    rangesDone: input.resumed?.next ?? 0,
+    rangesKnown: input.resumed?.known ?? 0,
+  }
+  let failed = input.resumed?.failed ?? 0
+  const inFlight = new Map<number, Promise<void>>()
+  setHandler(progress, () => seen)
+  setHandler(pause, () => pauseRun(true))
+  setHandler(resume, () => pauseRun(false))
+  setHandler(rangeCut, ({ range }) => {
+    seen.rangesKnown = Math.max(seen.rangesKnown, range + 1)
+  })
+  show('preparing')
+  try {
+    if (!input.resumed) {
+      const prepared = await prepare(input)
+      seen.run = prepared.run
+      seen.rangesKnown = prepared.ranges
+      if (prepared.refused) return await end('refused')
+    }
+    const run = seen.run as number
+    show('ranges')
+    if (input.base === null) await syncRanges(run)
+    else await carryOutStored(run)
+    show('deletes')
+    if (input.mode !== 'plan') await carryOutDeletes(run)
+    return await end('ended')
+  } catch (error) {
+    if (seen.run === null) throw error
+    return await CancellationScope.nonCancellable(async () => {
+      await Promise.allSettled(inFlight.values())
+      return await end(isCancellation(error) ? 'cancelled' : 'failed')
+    })
+  }
+
+  /** Ranges start as they are cut: at most so many at a time, each a child of its own. */
+  async function syncRanges(run: number): Promise<void> {
+    let next = seen.rangesDone
+    while (next < seen.rangesKnown || inFlight.size > 0) {
+      await condition(() => !seen.paused)
+      const full = workflowInfo().historyLength > historyEventsMax
+      if (next < seen.rangesKnown && inFlight.size < rangesInFlight && !full) {
+        await startRange(run, next++)
+        continue
+      }
+      // The window is drained first: children would be cancelled with the old execution.
+      if (full && inFlight.size === 0) return await goOn(run, next)
+      await Promise.race([
+        ...inFlight.values(),
+        condition(() => next < seen.rangesKnown && inFlight.size < rangesInFlight && !full),
+      ])
+    }
+  }
+
+  async function startRange(run: number, range: number): Promise<void> {
+    const child = await startChild(syncRange, {
+      workflowId: `${workflowInfo().workflowId}/${run}/r${range}`,
+      args: [{ run, range, mode: input.mode, queue: input.queue }],
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    })
+    const done = child.result().then(
+      () => leave(range),
+      (error) => {
+        leave(range)
+        if (isCancellation(error)) throw error
+        failed++
+      },
+    )
+    // Whoever waits sees it; nobody waiting must not fail the workflow task.
+    done.catch(() => undefined)
+    inFlight.set(range, done)
+  }
+
+  function leave(range: number): void {
+    inFlight.delete(range)
+    seen.rangesDone++
+    show('ranges')
+  }
+
+  /** A stored plan, or what was held: its items are range 0, and nothing is scanned. */
+  async function carryOutStored(run: number): Promise<void> {
+    await resolve({ run, range: 0 })
+    await apply({ run, lane: 'range/0' })
+  }
+
+  /** Deletes come last, when every range has ended; then the puts that they had blocked. */
+  async function carryOutDeletes(run: number): Promise<void> {
+    await weighDeletes({ run, rangesFailed: failed })
+    await condition(() => !seen.paused)
+    await apply({ run, lane: 'deletes' })
+    await apply({ run, lane: 'blocked' })
+  }
+
+  async function goOn(run: number, next: number): Promise<never> {
+    const resumed = { run, next, known: seen.rangesKnown, failed }
+    return await continueAsNew<typeof syncDataset>({ ...input, resumed })
+  }
+
+  async function end(how: 'ended' | 'refused' | 'cancelled' | 'failed'): Promise<SyncResult> {
+    show('finishing')
+    const run = seen.run as number
+    const { state } = await finish({ run, how, rangesFailed: failed })
+    upsertSearchAttributes([{ key: searchAttributes.state, value: state }])
+    seen.phase = 'ended'
+    setCurrentDetails(`Run ${run} of ${input.dataset}: ${state}`)
+    return { run, state }
+  }
+
+  function pauseRun(paused: boolean): void {
+    seen.paused = paused
+    show(seen.phase)
+    for (const range of inFlight.keys()) {
+      const id = `${workflowInfo().workflowId}/${seen.run}/r${range}`
+      const told = getExternalWorkflowHandle(id).signal(paused ? pause : resume)
+      // A range that ended meanwhile needs no telling.
+      told.catch(() => undefined)
+    }
+  }
+
+  function show(phase: Progress['phase']): void {
+    seen.phase = phase
+    const ranges = `${seen.rangesDone} of ${seen.rangesKnown} ranges`
+    const how = seen.paused ? 'paused' : phase
+    setCurrentDetails(`Run ${seen.run ?? '…'} of ${input.dataset}: ${how}, ${ranges}`)
+  }
+}

@@ -1,0 +1,58 @@
+/** A range of keys: scan a page ‖ apply the page before, until its end. */
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { ScanResult } from '../activities/index.ts'
+import { historyEventsMax } from '../src/limits.ts'
+import { activitiesOn } from './activity-options.ts'
+import { pause, type RangeInput, rangeCut, resume } from './messages.ts'
+
+export async function syncRange(input: RangeInput): Promise<void> {
+  const { run, range, mode, queue } = input
+  const { scan, resolve, apply } = activitiesOn(queue)
+  let paused = false
+  setHandler(pause, () => {
+    paused = true
+  })
+  setHandler(resume, () => {
+    paused = false
+  })
+  let ended = input.scanned ?? false
+  let page: ScanResult | null = null
+  do {
+    await condition(() => !paused)
+    page = await scanBesideApply(page)
+    if (page?.cut != null) await tellRun(page.cut)
+    if (page !== null && workflowInfo().historyLength > historyEventsMax) {
+      await settlePage(page)
+      await continueAsNew<typeof syncRange>({ ...input, scanned: ended })
+    }
+  } while (page !== null)
+
+  /** The next page, while the one before is applied; null: there is none. */
+  async function scanBesideApply(before: ScanResult | null): Promise<ScanResult | null> {
+    const scanning = ended ? null : scan({ run, range })
+    const [next] = await Promise.all([scanning, settlePage(before)])
+    if (next) ended = next.ended
+    return next
+  }
+
+  async function settlePage(done: ScanResult | null): Promise<void> {
+    if (done?.conflicts) await resolve({ run, range })
+    if (done && mode !== 'plan') await apply({ run, lane: `range/${range}` })
+  }
+}
+
+/** The rest of a range that was cut is a new one: the run starts it while this one goes on. */
+async function tellRun(range: number): Promise<void> {
+  const parent = workflowInfo().parent
+  if (!parent) return
+  await CancellationScope.nonCancellable(() =>
+    getExternalWorkflowHandle(parent.workflowId).signal(rangeCut, { range }),
+  )
+}
