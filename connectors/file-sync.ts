@@ -1,11 +1,9 @@
 /** fsync of folders: many names that appear at once in one folder share one. */
-import { close, fsync, open } from 'node:fs'
+import { closeSync, fsync, openSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { errnoOf } from './file-place.ts'
 
-const openFolder = promisify(open)
 const sync = promisify(fsync)
-const closeFolder = promisify(close)
 
 interface Round {
   running: Promise<void>
@@ -37,7 +35,7 @@ function begin(path: string): Promise<void> {
 async function syncNow(path: string): Promise<void> {
   let fd: number
   try {
-    fd = await openFolder(path, 'r')
+    fd = openSync(path, 'r')
   } catch (error) {
     // Removed meanwhile, and with it every name that this was about.
     if (errnoOf(error) === 'ENOENT') return
@@ -49,6 +47,6 @@ async function syncNow(path: string): Promise<void> {
     // A file system that has no such thing says so; there is no other way to ask for it.
     if (!['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error) ?? '')) throw error
   } finally {
-    await closeFolder(fd)
+    closeSync(fd)
   }
 }

@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
+import type { StoreError } from '../src/errors.ts'
 import { KIB } from '../src/limits.ts'
 import type { Digests, Entry, Key, Token } from '../src/model.ts'
 import { ALGORITHMS } from '../src/sync/content.ts'
@@ -19,6 +20,7 @@ import {
   type FilePlace,
   failure,
   isSpelledSo,
+  type Look,
   look,
   ownFolder,
   refuseCancelled,
@@ -165,27 +167,28 @@ async function append(place: FilePlace, key: Key, fd: number, chunk: Uint8Array)
 
 // ── the commit ──────────────────────────────────────────────────────────────────────────────────
 
-/** Throws unless the key is in the state `expect`; gives the mode to keep. */
-function requireState(place: FilePlace, key: Key, expect: Token | null): number | undefined {
+/** What lies there, where that is the state `expect`; else it throws. */
+function requireState(place: FilePlace, key: Key, expect: Token | null): Look {
   const found = look(place, 'write', key)
-  const changed = (message: string) => failure(place, 'changed-meanwhile', 'write', key, message)
-  if (found.kind === 'obstacle') {
-    throw failure(place, 'cannot-hold', 'write', key, found.reason)
-  }
+  if (found.kind === 'obstacle') throw failure(place, 'cannot-hold', 'write', key, found.reason)
   if (found.kind === 'absent' && found.blocked !== undefined) {
     throw failure(place, 'cannot-hold', 'write', key, found.blocked)
   }
   if (found.kind === 'file') {
-    if (expect === null) throw changed('a file is there')
-    if (tokenId(found.stat) !== expect.id) throw changed('another token')
-    return Number(found.stat.mode) & 0o777
+    if (expect === null) throw changed(place, key, 'a file is there')
+    if (tokenId(found.stat) !== expect.id) throw changed(place, key, 'another token')
+    return found
   }
-  if (expect !== null) throw changed('the file is gone')
+  if (expect !== null) throw changed(place, key, 'the file is gone')
   // Empty folders aren't keys, and give way at the commit.
   if (found.kind === 'folder' && !isEmpty(place, key)) {
     throw failure(place, 'cannot-hold', 'write', key, 'a folder is there')
   }
-  return undefined
+  return found
+}
+
+function changed(place: FilePlace, key: Key, message: string): StoreError {
+  return failure(place, 'changed-meanwhile', 'write', key, message)
 }
 
 function isEmpty(place: FilePlace, key: Key): boolean {
@@ -200,11 +203,7 @@ function commit(place: FilePlace, key: Key, temporary: Temporary, expect: Token 
   if (expect === null) {
     createAt(place, key, temporary, target)
   } else {
-    const mode = requireState(place, key, expect)
-    if (mode !== undefined && mode !== (Number(before.mode) & 0o777)) {
-      // Else a secret's 0600 would become everybody's 0644.
-      fs.fchmodSync(temporary.fd, mode)
-    }
+    keepMode(requireState(place, key, expect), before, temporary)
     fs.renameSync(temporary.path, target)
   }
   const after = fs.fstatSync(temporary.fd, { bigint: true })
@@ -214,23 +213,29 @@ function commit(place: FilePlace, key: Key, temporary: Temporary, expect: Token 
   return { ...entry, size: Number(before.size), token: { id: tokenId(before), unsettled: true } }
 }
 
+/** Else a secret's 0600 would become everybody's 0644. */
+function keepMode(replaced: Look, before: fs.BigIntStats, temporary: Temporary): void {
+  if (replaced.kind !== 'file' || replaced.stat.mode === before.mode) return
+  fs.fchmodSync(temporary.fd, Number(replaced.stat.mode) & 0o777)
+}
+
 /** A name that isn't there: made so that of two creators, in any process, one wins. */
 function createAt(place: FilePlace, key: Key, temporary: Temporary, target: string): void {
+  let made: string[] = []
   for (let tries = 1; ; tries++) {
-    const made = makeParents(place, key)
+    const found = requireState(place, key, null)
     try {
-      requireState(place, key, null)
       // rmdir never takes a folder that has something in it by now.
-      if (look(place, 'write', key).kind === 'folder') fs.rmdirSync(target)
+      if (found.kind === 'folder') fs.rmdirSync(target)
       linkOrRename(temporary.path, target)
       break
     } catch (error) {
       for (const folder of made.reverse()) removeEmpty(folder)
       const errno = errnoOf(error)
-      if (errno === 'EEXIST') requireState(place, key, null)
-      if (errno === 'EEXIST') throw failure(place, 'changed-meanwhile', 'write', key, 'it is there')
-      // A folder on the way was removed by somebody else's clean-up.
+      if (errno === 'EEXIST') throw changed(place, key, 'it is there by now')
+      // No folder yet, or somebody else's clean-up has just removed it.
       if (errno !== 'ENOENT' || tries === parentTries) throw error
+      made = makeParents(place, key)
     }
   }
   if (place.folds && !isSpelledSo(place, key)) {

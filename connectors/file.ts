@@ -170,7 +170,6 @@ async function read(
   signal: AbortSignal,
 ): Promise<ReadResult> {
   refuseCancelled(place, 'read', key, signal)
-  requireRoot(place, 'read', key)
   const entry = entryOf(key, pinned(place, key, token), Date.now())
   const start = Math.min(range?.start ?? 0, entry.size)
   const end = Math.max(start, Math.min(range?.end ?? entry.size, entry.size))
@@ -208,7 +207,11 @@ async function* chunksOf(
       const chunk = Buffer.allocUnsafeSlow(Math.min(place.traits.partBytes, end - at))
       at += await fillFrom(place, key, fd, chunk, at)
       refuseCancelled(place, 'read', key, signal)
-      if (at === end) requireUntouched(place, key, token, fd)
+      if (at === end) {
+        requireState(place, key, token, fd)
+        // And the path still leads to it.
+        pinned(place, key, token)
+      }
       yield chunk
       refuseCancelled(place, 'read', key, signal)
     }
@@ -217,27 +220,32 @@ async function* chunksOf(
   }
 }
 
+/** The token names the inode: what opens in its state is that file, whatever way led there. */
 function openPinned(place: FilePlace, key: Key, token: Token): number {
-  pinned(place, key, token)
   // Not blocking: in place of the file there may be a pipe by now.
   const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK
-  const fd = tried(place, 'read', key, () => fs.openSync(`${place.root}/${key}`, flags))
+  let fd: number
   try {
-    requireUntouched(place, key, token, fd)
+    fd = fs.openSync(`${place.root}/${key}`, flags)
+  } catch (error) {
+    // A better answer than the errno's, where another file or a link has taken the name.
+    pinned(place, key, token)
+    throw translated(place, 'read', key, error)
+  }
+  try {
+    requireState(place, key, token, fd)
+    return fd
   } catch (error) {
     fs.closeSync(fd)
     throw error
   }
-  return fd
 }
 
-/** The open file is in the token's state, and the path still leads to it. */
-function requireUntouched(place: FilePlace, key: Key, token: Token, fd: number): void {
+function requireState(place: FilePlace, key: Key, token: Token, fd: number): void {
   const open = tried(place, 'read', key, () => fs.fstatSync(fd, { bigint: true }))
   if (tokenId(open) !== token.id) {
     throw failure(place, 'changed-meanwhile', 'read', key, 'it changed while it was read')
   }
-  pinned(place, key, token)
 }
 
 async function fillFrom(
