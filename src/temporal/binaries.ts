@@ -1,11 +1,12 @@
 /**
  * Finds or gets the programs that Tidemark starts: environment variable → PATH → `.tools/bin` of
- * the package → official download → `go install`, at pinned versions.
+ * the checkout → official download → `go install`, at pinned versions.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { homedir } from 'node:os'
+import { delimiter, join, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EXIT, UserError } from '../errors.ts'
 import { packageRoot } from '../package-root.ts'
@@ -48,12 +49,17 @@ export function goArch(arch: string): 'amd64' | 'arm64' | null {
 export interface GetOptions {
   /** Gets lines for a person, while something is downloaded or built: at most one each 3 s. */
   report: (line: string) => void
-  /** Holds `bin/`; default `.tools` of the package. */
+  /** Holds `bin/`; default `.tools` of a checkout, the user's cache for an installed package. */
   folder?: string
   environment?: NodeJS.ProcessEnv
 }
 
-const defaultFolder = join(packageRoot, '.tools')
+/** An installed package may lie where we can't write, and goes with the next `npm install`. */
+function defaultFolder(environment: NodeJS.ProcessEnv): string {
+  if (!packageRoot.split(sep).includes('node_modules')) return join(packageRoot, '.tools')
+  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tidemark')
+}
+
 const reportEveryMs = 3_000
 
 /** The path of a binary that is there already, or null. Throws where the variable names nothing. */
@@ -70,7 +76,7 @@ export function findTool(tool: Tool, options: Omit<GetOptions, 'report'> = {}): 
   for (const folder of (environment.PATH ?? '').split(delimiter)) {
     if (folder && isExecutable(join(folder, tool.name))) return join(folder, tool.name)
   }
-  const own = join(options.folder ?? defaultFolder, 'bin', tool.name)
+  const own = join(options.folder ?? defaultFolder(environment), 'bin', tool.name)
   return isExecutable(own) && versionOf(own, environment) === tool.version ? own : null
 }
 
@@ -78,7 +84,7 @@ export function findTool(tool: Tool, options: Omit<GetOptions, 'report'> = {}): 
 export async function getTool(tool: Tool, options: GetOptions): Promise<string> {
   const found = findTool(tool, options)
   if (found) return found
-  const folder = options.folder ?? defaultFolder
+  const folder = options.folder ?? defaultFolder(options.environment ?? process.env)
   const release = await lockTool(tool, folder, options.report)
   try {
     // Whoever held the lock may have made it.

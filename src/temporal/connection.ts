@@ -62,7 +62,7 @@ async function open(target: TemporalTarget): Promise<Connection> {
 /** What `Connection` and the worker's `NativeConnection` both take. */
 export async function connectionOptions(
   target: TemporalTarget,
-): Promise<Pick<ConnectionOptions, 'address' | 'apiKey'> & { tls?: TlsOptions | true }> {
+): Promise<{ address: string; apiKey?: string; tls?: TlsOptions | true }> {
   const { address, apiKey, tls } = target
   const options = { address, ...(apiKey === undefined ? {} : { apiKey }) }
   // Temporal Cloud's API keys go over TLS only.
