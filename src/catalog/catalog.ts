@@ -72,6 +72,8 @@ export interface RunCounts {
   conflicts: number
   drift: number
   extra: number
+  /** Deletes that a create of the same content excuses (I3). */
+  renames: number
 }
 
 /** One replica's part in one run. */

@@ -1,0 +1,195 @@
+/** The baseline as it is read, and the history. It is written by `settle.ts` alone, but for holds
+ *  that are dropped. */
+import { type RawBuilder, type SqlBool, sql } from 'kysely'
+import type { BaselineRow, Content, Key, KeyRange, Version } from '../model.ts'
+import { decodeBody, encodeBody } from './baseline-body.ts'
+import { checkKey, findDataset, inTransaction, overRows, type Store } from './store.ts'
+
+const pageRows = 1_000
+
+export async function readBaseline(
+  store: Store,
+  dataset: string,
+  range: KeyRange,
+  after: Key | null,
+  limit: number,
+): Promise<BaselineRow[]> {
+  const id = await findDataset(store, dataset)
+  if (id === undefined) return []
+  const rows = await store.db
+    .selectFrom('baseline')
+    .select(['key', 'rev', 'body'])
+    .where('dataset', '=', id)
+    .where(within(range, after))
+    .orderBy('key')
+    .limit(limit)
+    .execute()
+  return rows.map(({ key, rev, body }) => decodeBody(key, rev, body))
+}
+
+/**
+ * from ≤ key < to, and behind `after`. A bound may have a NUL (the one right behind a key is the
+ * key and a NUL), which no stored key has and PostgreSQL can't be given. Then its part before the
+ * NUL says the same: at or behind `k\0…` is behind `k`, before `k\0…` is up to `k`.
+ */
+export function within(range: KeyRange, after: Key | null = null): RawBuilder<SqlBool> {
+  const key = sql.ref('key')
+  const conditions = [sql`1 = 1`]
+  if (range.from !== null) {
+    const [bound, cut] = bare(range.from)
+    conditions.push(cut ? sql`${key} > ${bound}` : sql`${key} >= ${bound}`)
+  }
+  if (after !== null) conditions.push(sql`${key} > ${bare(after)[0]}`)
+  if (range.to !== null) {
+    const [bound, cut] = bare(range.to)
+    conditions.push(cut ? sql`${key} <= ${bound}` : sql`${key} < ${bound}`)
+  }
+  return sql<SqlBool>`${sql.join(conditions, sql` and `)}`
+}
+
+function bare(bound: Key): [bound: Key, cut: boolean] {
+  const nul = bound.indexOf('\0')
+  return nul < 0 ? [checkKey(bound), false] : [checkKey(bound.slice(0, nul)), true]
+}
+
+export async function getBaseline(
+  store: Store,
+  dataset: string,
+  keys: Key[],
+): Promise<Map<Key, BaselineRow>> {
+  const id = await findDataset(store, dataset)
+  if (id === undefined) return new Map()
+  const rows = await overRows<{ key: string; rev: number; body: string }>(
+    store,
+    { dataset: 'bigint', key: 'text' },
+    keys.map((key) => [id, checkKey(key)]),
+    (wanted) =>
+      `select b.key, b.rev, b.body from ${wanted}
+       join baseline b on b.dataset = r.dataset and b.key = r.key`,
+  )
+  return new Map(rows.map(({ key, rev, body }) => [key, decodeBody(key, rev, body)]))
+}
+
+/** One seek a bound: each reads `every` index entries, so the thread is never kept for long. */
+export async function baselineBounds(store: Store, dataset: string, every: number): Promise<Key[]> {
+  const id = await findDataset(store, dataset)
+  const bounds: Key[] = []
+  if (id === undefined) return bounds
+  for (;;) {
+    const last = bounds[bounds.length - 1]
+    const row = await store.db
+      .selectFrom('baseline')
+      .select('key')
+      .where('dataset', '=', id)
+      .$if(last !== undefined, (query) => query.where('key', '>=', last as Key))
+      .orderBy('key')
+      .limit(1)
+      .offset(every)
+      .executeTakeFirst()
+    if (!row) return bounds
+    bounds.push(row.key)
+  }
+}
+
+export async function countLive(store: Store, dataset: string): Promise<number> {
+  const row = await store.db
+    .selectFrom('datasets')
+    .select('live')
+    .where('name', '=', dataset)
+    .executeTakeFirst()
+  return row?.live ?? 0
+}
+
+export async function versions(
+  store: Store,
+  dataset: string,
+  key: Key,
+  limit: number,
+): Promise<(Version & { reason: string })[]> {
+  const id = await findDataset(store, dataset)
+  if (id === undefined) return []
+  const rows = await store.db
+    .selectFrom('versions')
+    .select(['run', 'at', 'origin', 'reason', 'content'])
+    .where('dataset', '=', id)
+    .where('key', '=', checkKey(key))
+    .orderBy('run', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(({ content, ...rest }) => ({
+    ...rest,
+    content: content === null ? null : (JSON.parse(content) as Content),
+  }))
+}
+
+// ── replicas of a dataset ───────────────────────────────────────────────────────────────────────
+
+/** Page by page. The replica's name goes last, so that a call that was cut off is repeated. */
+export async function dropHolds(store: Store, dataset: string, replica: string): Promise<number> {
+  const id = await findDataset(store, dataset)
+  if (id === undefined) return 0
+  let changed = 0
+  for (let after: Key | null = null; ; ) {
+    const page: BaselineRow[] = await readBaseline(
+      store,
+      dataset,
+      { from: null, to: null },
+      after,
+      pageRows,
+    )
+    changed += await dropFrom(store, dataset, id, page, replica)
+    after = page.at(-1)?.key ?? null
+    if (page.length < pageRows) break
+  }
+  await store.db
+    .deleteFrom('dataset_replicas')
+    .where('dataset', '=', id)
+    .where('replica', '=', replica)
+    .execute()
+  return changed
+}
+
+/** A row that is settled meanwhile isn't overwritten (its rev moved): it is read again. */
+async function dropFrom(
+  store: Store,
+  dataset: string,
+  id: number,
+  page: BaselineRow[],
+  replica: string,
+): Promise<number> {
+  let left = page.filter((row) => Object.hasOwn(row.holds, replica))
+  let changed = 0
+  while (left.length > 0) {
+    const written = await writeWithout(store, id, left, replica)
+    changed += written.size
+    const moved = left.filter(({ key }) => !written.has(key)).map(({ key }) => key)
+    if (moved.length === 0) break
+    const again = await getBaseline(store, dataset, moved)
+    left = [...again.values()].filter((row) => Object.hasOwn(row.holds, replica))
+  }
+  return changed
+}
+
+async function writeWithout(
+  store: Store,
+  id: number,
+  rows: BaselineRow[],
+  replica: string,
+): Promise<Set<Key>> {
+  const bodies = rows.map(({ key, rev, head, holds }) => {
+    const { [replica]: _dropped, ...kept } = holds
+    return [id, key, rev, encodeBody({ head, holds: kept })]
+  })
+  const written = await inTransaction(store, (tx) =>
+    overRows<{ key: string }>(
+      tx,
+      { dataset: 'bigint', key: 'text', rev: 'bigint', body: 'text' },
+      bodies,
+      (without) =>
+        `update baseline set body = r.body, rev = baseline.rev + 1 from ${without}
+         where baseline.dataset = r.dataset and baseline.key = r.key and baseline.rev = r.rev
+         returning baseline.key as key`,
+    ),
+  )
+  return new Set(written.map(({ key }) => key))
+}

@@ -1,0 +1,219 @@
+/**
+ * Kysely on node:sqlite. Statements run at once, on this thread, and take well under a millisecond
+ * each; what may take long is waiting for another process's lock, and that never blocks the thread.
+ *
+ * Two connections: one writes, in transactions, one at a time; the other reads what is committed
+ * and waits for nobody (WAL).
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { sqliteCode } from './problems.ts'
+
+/** A page of baseline rows spans few pages of the file; larger rows don't spill over. */
+const pageBytes = 8192
+/** KiB of cached pages, of each connection. */
+const cacheKib = 16 * 1024
+/** The log is kept at this size between checkpoints instead of growing with the largest one. */
+const logBytesMax = 64 * 1024 * 1024
+/** How long another process may keep the lock before it's an error: its transactions are short, so
+ *  this one hangs or is stopped. */
+const busyMsMax = 60_000
+/** Waits between tries, ms: the lock is held for milliseconds. */
+const busyWaitMsMax = 20
+/** Prepared statements kept, of each connection. */
+const statementsMax = 200
+
+const SQLITE_BUSY = 5
+
+interface Opened {
+  database: DatabaseSync
+  /** By their text, the least recently used first. */
+  statements: Map<string, Prepared>
+}
+
+interface Prepared {
+  statement: StatementSync
+  /** It gives rows. */
+  reads: boolean
+}
+
+interface Connection extends DatabaseConnection {
+  /** Lets the next writer in; null outside a transaction. */
+  unlock: (() => void) | null
+}
+
+export function sqliteDialect(path: string): Dialect {
+  return {
+    createAdapter: manyConnections,
+    createDriver: () => createDriver(path),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+/** Without this Kysely would let a read wait for a transaction that waits for another process. */
+function manyConnections(): SqliteAdapter {
+  const adapter = new SqliteAdapter()
+  return Object.defineProperty(adapter, 'supportsMultipleConnections', { value: true })
+}
+
+function createDriver(path: string): Driver {
+  let writer: Opened
+  let reader: Opened
+  let lastWriter: Promise<void> = Promise.resolve()
+
+  /** Writers of this process, first come, first served. */
+  async function lock(): Promise<() => void> {
+    const before = lastWriter
+    let unlock = (): void => {}
+    lastWriter = new Promise((resolve) => {
+      unlock = resolve
+    })
+    await before
+    return unlock
+  }
+
+  async function begin(connection: Connection): Promise<void> {
+    const unlock = await lock()
+    try {
+      // Not deferred: a transaction that first reads and then writes can't be retried from inside.
+      await retryBusy(() => writer.database.exec('begin immediate'))
+    } catch (error) {
+      unlock()
+      throw error
+    }
+    connection.unlock = unlock
+  }
+
+  function end(connection: Connection, how: 'commit' | 'rollback'): void {
+    try {
+      writer.database.exec(how)
+    } finally {
+      // A commit that failed (disk full) leaves the transaction to be rolled back.
+      if (!writer.database.isTransaction) {
+        connection.unlock?.()
+        connection.unlock = null
+      }
+    }
+  }
+
+  async function execute<R>(connection: Connection, query: CompiledQuery): Promise<QueryResult<R>> {
+    if (connection.unlock) return run(writer, query)
+    if (isRead(query)) return await retryBusy(() => run<R>(reader, query))
+    await begin(connection)
+    try {
+      const result = run<R>(writer, query)
+      end(connection, 'commit')
+      return result
+    } catch (error) {
+      if (connection.unlock) end(connection, 'rollback')
+      throw error
+    }
+  }
+
+  return {
+    async init() {
+      writer = await open(path)
+      reader = await open(path)
+      reader.database.exec('pragma query_only = on')
+    },
+    async acquireConnection() {
+      const connection: Connection = {
+        unlock: null,
+        executeQuery: (query) => execute(connection, query),
+        streamQuery: () => {
+          throw new Error('nothing is streamed: no cursor is left open between calls')
+        },
+      }
+      return connection
+    },
+    beginTransaction: (connection) => begin(connection as Connection),
+    commitTransaction: async (connection) => end(connection as Connection, 'commit'),
+    rollbackTransaction: async (connection) => {
+      // A full disk has rolled it back already.
+      if (writer.database.isTransaction) end(connection as Connection, 'rollback')
+      else (connection as Connection).unlock?.()
+    },
+    async releaseConnection() {},
+    async destroy() {
+      const unlock = await lock()
+      reader.database.close()
+      writer.database.close()
+      unlock()
+    },
+  }
+}
+
+async function open(path: string): Promise<Opened> {
+  // timeout 0: SQLite's own waiting would sleep on this thread, heartbeats and all.
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    database.exec(`pragma page_size = ${pageBytes}`)
+    await retryBusy(() => database.exec('pragma journal_mode = wal'))
+    // NORMAL can lose committed rows at a power cut.
+    database.exec('pragma synchronous = full')
+    database.exec('pragma foreign_keys = on')
+    database.exec(`pragma cache_size = -${cacheKib}`)
+    database.exec(`pragma journal_size_limit = ${logBytesMax}`)
+    return { database, statements: new Map() }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** Tries again while another process has the lock, and lets everything else go on meanwhile. */
+async function retryBusy<T>(work: () => T): Promise<T> {
+  const deadline = performance.now() + busyMsMax
+  for (let tries = 0; ; tries++) {
+    try {
+      return work()
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_BUSY || performance.now() > deadline) throw error
+    }
+    // Not all at the same moment: else the same process could win each time.
+    await sleep(Math.random() * Math.min(busyWaitMsMax, 2 ** tries))
+  }
+}
+
+function isRead(query: CompiledQuery): boolean {
+  return query.query.kind === 'SelectQueryNode' || /^\s*select\b/i.test(query.sql)
+}
+
+function run<R>(on: Opened, query: CompiledQuery): QueryResult<R> {
+  const { statement, reads } = prepare(on, query.sql)
+  const parameters = query.parameters as SQLInputValue[]
+  if (reads) return { rows: statement.all(...parameters) as R[] }
+  const { changes } = statement.run(...parameters)
+  return { rows: [], numAffectedRows: BigInt(changes) }
+}
+
+/** Preparing takes longer than most statements run. */
+function prepare({ database, statements }: Opened, text: string): Prepared {
+  const known = statements.get(text)
+  const prepared = known ?? prepareNew(database, text)
+  if (known) statements.delete(text)
+  statements.set(text, prepared)
+  if (statements.size > statementsMax) {
+    for (const oldest of statements.keys()) {
+      statements.delete(oldest)
+      break
+    }
+  }
+  return prepared
+}
+
+function prepareNew(database: DatabaseSync, text: string): Prepared {
+  const statement = database.prepare(text)
+  return { statement, reads: statement.columns().length > 0 }
+}

@@ -1,0 +1,123 @@
+/** Opens a catalog: the engine by its URL, the migrations, and all queries as one object. */
+import { Kysely } from 'kysely'
+import { EXIT, UserError } from '../errors.ts'
+import * as baseline from './baseline.ts'
+import type { Catalog } from './catalog.ts'
+import * as conflicts from './conflicts.ts'
+import * as lanes from './lanes.ts'
+import { migrate } from './migrations.ts'
+import * as names from './names.ts'
+import * as plan from './plan.ts'
+import { catalogProblem } from './problems.ts'
+import * as ranges from './ranges.ts'
+import * as runs from './runs.ts'
+import { commitScan } from './scan.ts'
+import type { Tables } from './schema.ts'
+import { settle } from './settle.ts'
+import type { Store } from './store.ts'
+import * as uploads from './uploads.ts'
+
+/**
+ * `sqlite:/abs/path/catalog.db` (made where it isn't, in a folder that exists) or `postgres://…`
+ * (a database that exists). Throws `UserError`: `catalog-url`, `catalog-newer`, `catalog-foreign`,
+ * `catalog-encoding`, and those of every method (see `Catalog`).
+ */
+export async function openCatalog(url: string): Promise<Catalog> {
+  const where = shown(url)
+  const store = await openStore(url)
+  try {
+    await migrate(store, where)
+  } catch (error) {
+    await store.db.destroy()
+    throw catalogProblem(error, where)
+  }
+  return assemble(store, where)
+}
+
+/** The engine behind a URL, not migrated. Nothing is connected to yet. */
+export async function openStore(url: string): Promise<Store> {
+  const path = /^sqlite:(\/.+)$/s.exec(url)?.[1]
+  const postgres = /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+  if (path === undefined && !postgres) {
+    throw new UserError('catalog-url', 'The catalog’s address is not one that Tidemark knows.', {
+      where: shown(url),
+      next: 'Write `sqlite:/absolute/path/catalog.db` or `postgres://user:password@host/database`.',
+      exit: EXIT.usage,
+    })
+  }
+  // Only the engine that is used is loaded.
+  const dialect =
+    path === undefined
+      ? (await import('./dialect-postgres.ts')).postgresDialect(url)
+      : (await import('./dialect-sqlite.ts')).sqliteDialect(path)
+  const engine = path === undefined ? 'postgres' : 'sqlite'
+  return { db: new Kysely<Tables>({ dialect }), engine, datasets: new Map() }
+}
+
+/** For errors: without the password. */
+function shown(url: string): string {
+  return url.replace(/^(\w+:\/\/[^/@:]*):.*@/, '$1@')
+}
+
+type Query<Args extends unknown[], Result> = (store: Store, ...args: Args) => Promise<Result>
+
+function assemble(store: Store, where: string): Catalog {
+  const on =
+    <Args extends unknown[], Result>(query: Query<Args, Result>) =>
+    async (...args: Args): Promise<Result> => {
+      try {
+        return await query(store, ...args)
+      } catch (error) {
+        throw catalogProblem(error, where)
+      }
+    }
+  return {
+    close: () => store.db.destroy(),
+    putConfig: on(names.putConfig),
+    getConfig: on(names.getConfig),
+    getLocation: on(names.getLocation),
+    setLocation: on(names.setLocation),
+    dropHolds: on(baseline.dropHolds),
+    knownReplicas: on(names.knownReplicas),
+    noteReplicas: on(names.noteReplicas),
+    createRun: on(runs.createRun),
+    getRun: on(runs.getRun),
+    listRuns: on(runs.listRuns),
+    updateRun: on(runs.updateRun),
+    addCounts: on(runs.addCounts),
+    lastCompleteScan: on(runs.lastCompleteScan),
+    putRunReplica: on(runs.putRunReplica),
+    loseReplica: on(runs.loseReplica),
+    addSeen: on(runs.addSeen),
+    runReplicas: on(runs.runReplicas),
+    addRanges: on(ranges.addRanges),
+    getRange: on(ranges.getRange),
+    openRanges: on(ranges.openRanges),
+    endRange: on(ranges.endRange),
+    claim: on(lanes.claim),
+    holds: on((on: Store, run: number, lane: string, attempt: number) =>
+      lanes.holds(on, run, lane, attempt),
+    ),
+    readBaseline: on(baseline.readBaseline),
+    getBaseline: on(baseline.getBaseline),
+    baselineBounds: on(baseline.baselineBounds),
+    countLive: on(baseline.countLive),
+    versions: on(baseline.versions),
+    commitScan: on(commitScan),
+    readItems: on(plan.readItems),
+    countItems: on(plan.countItems),
+    updateItems: on(plan.updateItems),
+    settle: on(settle),
+    copyItems: on(plan.copyItems),
+    countRenames: on(plan.countRenames),
+    supersededBy: on(plan.supersededBy),
+    pruneItems: on(plan.pruneItems),
+    openConflict: on(conflicts.openConflict),
+    endConflict: on(conflicts.endConflict),
+    openConflicts: on(conflicts.openConflicts),
+    countOpenConflicts: on(conflicts.countOpenConflicts),
+    getUpload: on(uploads.getUpload),
+    putUpload: on(uploads.putUpload),
+    staleUploads: on(uploads.staleUploads),
+  }
+}

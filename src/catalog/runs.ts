@@ -1,0 +1,205 @@
+/** Runs, their counts, and what their replicas were found to be. */
+import { sql } from 'kysely'
+import type { RunNumber } from '../model.ts'
+import type { Catalog, RunCounts, RunRecord, RunReplica } from './catalog.ts'
+import type { RunsTable } from './schema.ts'
+import { datasetId, inTransaction, nextNumber, type Store } from './store.ts'
+
+const countNames = [
+  ...(['scanned', 'planned', 'puts', 'deletes', 'adopted', 'bytes', 'stale'] as const),
+  ...([
+    'skipped',
+    'failed',
+    'held',
+    'cancelled',
+    'conflicts',
+    'drift',
+    'extra',
+    'renames',
+  ] as const),
+] satisfies (keyof RunCounts)[]
+
+type NewRun = Parameters<Catalog['createRun']>[0]
+
+export async function createRun(store: Store, run: NewRun): Promise<RunNumber> {
+  const dataset = await datasetId(store, run.dataset)
+  return await inTransaction(store, async (tx) => {
+    const number = await nextNumber(tx, 'run')
+    const counts = Object.fromEntries(countNames.map((name) => [name, 0])) as unknown as RunCounts
+    const row: RunsTable = {
+      run: number,
+      dataset,
+      mode: run.mode,
+      trigger_kind: run.trigger,
+      state: run.state,
+      config_digest: run.configDigest,
+      base: run.base,
+      started_at: run.startedAt,
+      ended_at: null,
+      live_at_start: run.liveAtStart,
+      problem: null,
+      workflow_id: run.workflowId,
+      temporal_run_id: run.temporalRunId,
+      range_count: 0,
+      ...counts,
+    }
+    await tx.db.insertInto('runs').values(row).execute()
+    return number
+  })
+}
+
+export async function getRun(store: Store, run: RunNumber): Promise<RunRecord | null> {
+  const row = await runsWithDataset(store).where('runs.run', '=', run).executeTakeFirst()
+  return row ? decode(row) : null
+}
+
+export async function listRuns(
+  store: Store,
+  filter: { dataset?: string; before?: RunNumber; since?: number; limit: number },
+): Promise<RunRecord[]> {
+  const { dataset, before, since, limit } = filter
+  let query = runsWithDataset(store).orderBy('runs.run', 'desc').limit(limit)
+  if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
+  if (before !== undefined) query = query.where('runs.run', '<', before)
+  if (since !== undefined) query = query.where('runs.started_at', '>=', since)
+  return (await query.execute()).map(decode)
+}
+
+const runsWithDataset = (store: Store) =>
+  store.db
+    .selectFrom('runs')
+    .innerJoin('datasets', 'datasets.id', 'runs.dataset')
+    .selectAll('runs')
+    .select('datasets.name as dataset_name')
+
+function decode(row: RunsTable & { dataset_name: string }): RunRecord {
+  return {
+    run: row.run,
+    dataset: row.dataset_name,
+    mode: row.mode,
+    trigger: row.trigger_kind,
+    state: row.state,
+    configDigest: row.config_digest,
+    base: row.base,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    liveAtStart: row.live_at_start,
+    counts: Object.fromEntries(countNames.map((name) => [name, row[name]])) as unknown as RunCounts,
+    problem: row.problem === null ? null : (JSON.parse(row.problem) as RunRecord['problem']),
+    workflowId: row.workflow_id,
+    temporalRunId: row.temporal_run_id,
+  }
+}
+
+export async function updateRun(
+  store: Store,
+  run: RunNumber,
+  patch: Parameters<Catalog['updateRun']>[1],
+): Promise<void> {
+  const { state, endedAt, problem, temporalRunId, counts } = patch
+  const changes = {
+    ...(state === undefined ? {} : { state }),
+    ...(endedAt === undefined ? {} : { ended_at: endedAt }),
+    ...(problem === undefined ? {} : { problem: problem && JSON.stringify(problem) }),
+    ...(temporalRunId === undefined ? {} : { temporal_run_id: temporalRunId }),
+    ...counts,
+  }
+  if (Object.keys(changes).length === 0) return
+  await store.db.updateTable('runs').set(changes).where('run', '=', run).execute()
+}
+
+export async function addCounts(
+  store: Store,
+  run: RunNumber,
+  delta: Partial<RunCounts>,
+): Promise<void> {
+  const changes = increments(delta)
+  if (Object.keys(changes).length === 0) return
+  await store.db.updateTable('runs').set(changes).where('run', '=', run).execute()
+}
+
+/** For a `set`: each named count grows by so much. */
+export function increments(delta: Partial<RunCounts>) {
+  const named = countNames.filter((name) => delta[name])
+  return Object.fromEntries(
+    named.map((name) => [name, sql<number>`${sql.ref(name)} + ${delta[name]}`]),
+  )
+}
+
+export async function lastCompleteScan(store: Store, dataset: string): Promise<number | null> {
+  const row = await store.db
+    .selectFrom('runs')
+    .innerJoin('datasets', 'datasets.id', 'runs.dataset')
+    .select('runs.started_at')
+    .where('datasets.name', '=', dataset)
+    .where('runs.mode', 'in', ['sync', 'plan'])
+    .where('runs.state', 'in', ['complete', 'partial', 'conflicts', 'held'])
+    .orderBy('runs.run', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.started_at ?? null
+}
+
+// ── replicas of a run ───────────────────────────────────────────────────────────────────────────
+
+export async function putRunReplica(
+  store: Store,
+  run: RunNumber,
+  { replica, state, problem, seen, gone }: RunReplica,
+): Promise<void> {
+  const said = { state, problem: problem && JSON.stringify(problem), seen, gone }
+  await store.db
+    .insertInto('run_replicas')
+    .values({ run, replica, ...said })
+    .onConflict((conflict) => conflict.columns(['run', 'replica']).doUpdateSet(said))
+    .execute()
+}
+
+export async function loseReplica(
+  store: Store,
+  run: RunNumber,
+  replica: string,
+  problem: RunReplica['problem'],
+): Promise<void> {
+  const lost = { state: 'unknown' as const, problem: problem && JSON.stringify(problem) }
+  await store.db
+    .insertInto('run_replicas')
+    .values({ run, replica, ...lost, seen: 0, gone: 0 })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['run', 'replica'])
+        .doUpdateSet(lost)
+        .where('run_replicas.state', '<>', 'unknown'),
+    )
+    .execute()
+}
+
+export async function addSeen(
+  store: Store,
+  run: RunNumber,
+  delta: Record<string, { seen: number; gone: number }>,
+): Promise<void> {
+  // Always in the same order, so that two transactions never wait for each other.
+  for (const replica of Object.keys(delta).sort()) {
+    const { seen, gone } = delta[replica] as { seen: number; gone: number }
+    await store.db
+      .updateTable('run_replicas')
+      .set({ seen: sql`seen + ${seen}`, gone: sql`gone + ${gone}` })
+      .where('run', '=', run)
+      .where('replica', '=', replica)
+      .execute()
+  }
+}
+
+export async function runReplicas(store: Store, run: RunNumber): Promise<RunReplica[]> {
+  const rows = await store.db
+    .selectFrom('run_replicas')
+    .select(['replica', 'state', 'problem', 'seen', 'gone'])
+    .where('run', '=', run)
+    .orderBy('replica')
+    .execute()
+  return rows.map(({ problem, ...row }) => ({
+    ...row,
+    problem: problem === null ? null : (JSON.parse(problem) as RunReplica['problem']),
+  }))
+}

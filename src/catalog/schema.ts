@@ -1,0 +1,113 @@
+/**
+ * The tables as Kysely sees them; `migrations.ts` makes them. Keys compare by UTF-8 bytes. JSON is
+ * text: it is written and read whole, never searched. Flags are 0 and 1: SQLite has no booleans.
+ */
+import type { ConflictRecord, ItemState, RangeState, RunCounts, RunRecord } from './catalog.ts'
+
+type Json = string
+/** ms since the epoch. */
+type Time = number
+
+export interface Tables {
+  catalog_version: { version: number }
+  counters: { name: 'dataset' | 'run' | 'conflict'; value: number }
+  configs: { digest: string; json: Json }
+  locations: { name: string; identity: string; host: string | null }
+  /** `live`: how many baseline rows have a head that isn't a tombstone. */
+  datasets: { id: number; name: string; live: number }
+  dataset_replicas: { dataset: number; replica: string }
+  runs: RunsTable
+  run_replicas: {
+    run: number
+    replica: string
+    state: 'ok' | 'unknown'
+    problem: Json | null
+    seen: number
+    gone: number
+  }
+  ranges: RangesTable
+  /** The fences. `attempt`: who claimed last. */
+  lanes: { run: number; lane: string; attempt: number }
+  /** `body`: see baseline-body.ts. */
+  baseline: { dataset: number; key: string; rev: number; live: number; body: string }
+  versions: VersionsTable
+  plan_items: ItemsTable
+  conflicts: ConflictsTable
+  uploads: { location: string; key: string; state: string; saved_at: Time }
+}
+
+export interface RunsTable extends RunCounts {
+  run: number
+  dataset: number
+  mode: RunRecord['mode']
+  trigger_kind: RunRecord['trigger']
+  state: RunRecord['state']
+  config_digest: string
+  base: number | null
+  started_at: Time
+  ended_at: Time | null
+  live_at_start: number
+  problem: Json | null
+  workflow_id: string
+  temporal_run_id: string | null
+  /** How many ranges it has: the next one's number. */
+  range_count: number
+}
+
+export interface RangesTable {
+  run: number
+  number: number
+  /** Bounds and cursor as JSON strings: a bound may be a key with a NUL behind it, which
+   *  PostgreSQL's text can't hold. They are read whole, never compared in SQL. */
+  from_key: Json | null
+  to_key: Json | null
+  cursor_key: Json | null
+  resume: Json
+  state: RangeState
+  scanned: number
+  /** How many items it has: the next one's place. */
+  item_count: number
+}
+
+export interface VersionsTable {
+  dataset: number
+  key: string
+  run: number
+  /** A file's time may have fractions of a millisecond. */
+  at: Time
+  origin: string
+  reason: string
+  content: Json | null
+  parents: Json
+}
+
+export interface ItemsTable {
+  run: number
+  seq: number
+  range_number: number
+  key: string
+  state: ItemState
+  tries: number
+  rev: number
+  content_key: string | null
+  /** 1: it makes a key that wasn't there; with content_key it can excuse a delete. */
+  creates: number
+  item: Json | null
+  conflict: Json | null
+  outcomes: Json
+}
+
+export interface ConflictsTable {
+  id: number
+  dataset: number
+  key: string
+  identity: string
+  kind: ConflictRecord['kind']
+  state: ConflictRecord['state']
+  conflict: Json
+  opened_run: number
+  opened_at: Time
+  ended_run: number | null
+  ended_at: Time | null
+  resolution: Json | null
+}

@@ -1,0 +1,211 @@
+/** Commit: the baseline moves with the outcome, in one transaction, under each row's rev (I8). */
+import { sql } from 'kysely'
+import type { Content, Key } from '../model.ts'
+import { compareKeys } from '../sync/keys.ts'
+import { encodeBody } from './baseline-body.ts'
+import type { ItemRecord, Settlement } from './catalog.ts'
+import { writeItems } from './plan.ts'
+import { checkKey, datasetId, inTransaction, overRows, type Store } from './store.ts'
+
+/** A row as far as settling it goes. rev 0: there is none. */
+interface RowState {
+  rev: number
+  live: number
+  /** What is to be written; undefined: nothing; null: the key is forgotten. */
+  body?: string | null
+}
+
+const noRow: RowState = { rev: 0, live: 0 }
+/** Somebody else made this row between our look and our insert: it has a rev that nobody expects. */
+const unknownRow: RowState = { rev: -1, live: 0 }
+
+export async function settle(
+  store: Store,
+  dataset: string,
+  settlements: Settlement[],
+): Promise<boolean[]> {
+  if (settlements.length === 0) return []
+  const id = await datasetId(store, dataset)
+  const keys = new Set<Key>()
+  for (const { record, row } of settlements) if (row !== undefined) keys.add(checkKey(record.key))
+  // Always in the same order, so that two transactions never wait for each other.
+  const sorted = [...keys].sort(compareKeys)
+  return await inTransaction(store, async (tx) => {
+    const before = await lockRows(tx, id, sorted)
+    let plan = replay(before, settlements)
+    const refused = await insertRows(tx, id, sorted, before, plan.after)
+    if (refused.length > 0) {
+      for (const key of refused) before.set(key, unknownRow)
+      plan = replay(before, settlements)
+    }
+    await updateRows(tx, id, sorted, before, plan.after)
+    await deleteRows(tx, id, sorted, before, plan.after)
+    await addVersions(
+      tx,
+      id,
+      settlements.filter((_, i) => plan.accepted[i]),
+    )
+    await writeItems(tx, plan.records, { rev: true })
+    await countLiveRows(tx, id, before, plan.after)
+    return plan.accepted
+  })
+}
+
+/** What becomes of each settlement, one after the other, starting from these rows. Pure. */
+function replay(before: Map<Key, RowState>, settlements: Settlement[]) {
+  const after = new Map<Key, RowState>()
+  const records: ItemRecord[] = []
+  const accepted = settlements.map(({ record, row, expectRev }) => {
+    if (row === undefined) {
+      records.push(record)
+      return true
+    }
+    const { key } = record
+    const present = after.get(key) ?? before.get(key) ?? noRow
+    if (present.rev !== expectRev) return false
+    const next =
+      row === null
+        ? { rev: 0, live: 0, body: null }
+        : { rev: expectRev + 1, live: row.head.content === null ? 0 : 1, body: encodeBody(row) }
+    after.set(key, next)
+    records.push({ ...record, rev: next.rev })
+    return true
+  })
+  return { after, records, accepted }
+}
+
+// ── the rows ────────────────────────────────────────────────────────────────────────────────────
+
+const rowColumns = {
+  dataset: 'bigint',
+  key: 'text',
+  rev: 'bigint',
+  live: 'bigint',
+  body: 'text',
+} as const
+
+async function lockRows(tx: Store, id: number, keys: Key[]): Promise<Map<Key, RowState>> {
+  // On SQLite the transaction has the whole file locked already.
+  const lock = tx.engine === 'postgres' ? 'order by b.key for update of b' : ''
+  const rows = await overRows<{ key: string; rev: number; live: number }>(
+    tx,
+    { dataset: 'bigint', key: 'text' },
+    keys.map((key) => [id, key]),
+    (wanted) =>
+      `select b.key, b.rev, b.live from ${wanted}
+       join baseline b on b.dataset = r.dataset and b.key = r.key ${lock}`,
+  )
+  return new Map(rows.map(({ key, rev, live }) => [key, { rev, live }]))
+}
+
+/** Gives the keys that somebody else has inserted meanwhile. */
+async function insertRows(
+  tx: Store,
+  id: number,
+  keys: Key[],
+  before: Map<Key, RowState>,
+  after: Map<Key, RowState>,
+): Promise<Key[]> {
+  const rows = keys.flatMap((key) => {
+    const row = before.has(key) ? undefined : after.get(key)
+    return row?.body ? [[id, key, row.rev, row.live, row.body]] : []
+  })
+  const inserted = await overRows<{ key: string }>(
+    tx,
+    rowColumns,
+    rows,
+    (made) =>
+      `insert into baseline (dataset, key, rev, live, body)
+       select r.dataset, r.key, r.rev, r.live, r.body from ${made} where true
+       on conflict do nothing returning key`,
+  )
+  if (inserted.length === rows.length) return []
+  const mine = new Set(inserted.map(({ key }) => key))
+  return rows.map(([, key]) => key as Key).filter((key) => !mine.has(key))
+}
+
+async function updateRows(
+  tx: Store,
+  id: number,
+  keys: Key[],
+  before: Map<Key, RowState>,
+  after: Map<Key, RowState>,
+): Promise<void> {
+  const rows = keys.flatMap((key) => {
+    const row = before.has(key) ? after.get(key) : undefined
+    return row?.body ? [[id, key, row.rev, row.live, row.body]] : []
+  })
+  await overRows(
+    tx,
+    rowColumns,
+    rows,
+    (changed) =>
+      `update baseline set rev = r.rev, live = r.live, body = r.body from ${changed}
+       where baseline.dataset = r.dataset and baseline.key = r.key`,
+  )
+}
+
+async function deleteRows(
+  tx: Store,
+  id: number,
+  keys: Key[],
+  before: Map<Key, RowState>,
+  after: Map<Key, RowState>,
+): Promise<void> {
+  const gone = keys.filter((key) => before.has(key) && after.get(key)?.body === null)
+  await overRows(
+    tx,
+    { dataset: 'bigint', key: 'text' },
+    gone.map((key) => [id, key]),
+    (forgotten) =>
+      `delete from baseline
+       where (dataset, key) in (select r.dataset, r.key from ${forgotten})`,
+  )
+}
+
+// ── beside them ─────────────────────────────────────────────────────────────────────────────────
+
+async function addVersions(tx: Store, id: number, settlements: Settlement[]): Promise<void> {
+  const rows = settlements.flatMap(({ version: line }) => {
+    if (line === null) return []
+    const { run, at, origin, content } = line.version
+    const json = content === null ? null : JSON.stringify(bareContent(content))
+    const parents = JSON.stringify(line.parents)
+    return [[id, checkKey(line.key), run, at, origin, line.reason, json, parents]]
+  })
+  const columns = {
+    ...({ dataset: 'bigint', key: 'text', run: 'bigint', at: 'double precision' } as const),
+    ...({ origin: 'text', reason: 'text', content: 'text', parents: 'text' } as const),
+  }
+  await overRows(
+    tx,
+    columns,
+    rows,
+    (lines) =>
+      `insert into versions (dataset, key, run, at, origin, reason, content, parents)
+       select r.dataset, r.key, r.run, r.at, r.origin, r.reason, r.content, r.parents
+       from ${lines} where true on conflict do nothing`,
+  )
+}
+
+/** An entry is a content too; its token and key are no part of history. */
+function bareContent({ size, digests, metadata }: Content): Content {
+  return metadata === undefined ? { size, digests } : { size, digests, metadata }
+}
+
+/** Last: all settlements of the dataset meet at this row. */
+async function countLiveRows(
+  tx: Store,
+  id: number,
+  before: Map<Key, RowState>,
+  after: Map<Key, RowState>,
+): Promise<void> {
+  let more = 0
+  for (const [key, row] of after) more += row.live - (before.get(key)?.live ?? 0)
+  if (more === 0) return
+  await tx.db
+    .updateTable('datasets')
+    .set({ live: sql`live + ${more}` })
+    .where('id', '=', id)
+    .execute()
+}
