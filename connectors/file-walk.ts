@@ -131,8 +131,9 @@ async function open(walk: Walk, path: string): Promise<void> {
       : readdirSync(full, { withFileTypes: true })
   } catch (error) {
     const vanished = ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')
-    if (vanished) requireRoot(place, 'list')
+    // Whether the root itself has vanished is asked before the page is given.
     if (vanished && path !== '') return
+    if (vanished) requireRoot(place, 'list')
     throw translated(place, 'list', path === '' ? undefined : path, error)
   }
   const folder: Folder = { path, names: [], unreadable: undefined, at: 0 }

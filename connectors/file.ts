@@ -207,11 +207,8 @@ async function* chunksOf(
       const chunk = Buffer.allocUnsafeSlow(Math.min(place.traits.partBytes, end - at))
       at += await fillFrom(place, key, fd, chunk, at)
       refuseCancelled(place, 'read', key, signal)
-      if (at === end) {
-        requireState(place, key, token, fd)
-        // And the path still leads to it.
-        pinned(place, key, token)
-      }
+      // The token names the inode and its ctime: this is the open file, and it wasn't touched.
+      if (at === end) pinned(place, key, token)
       yield chunk
       refuseCancelled(place, 'read', key, signal)
     }
@@ -220,7 +217,7 @@ async function* chunksOf(
   }
 }
 
-/** The token names the inode: what opens in its state is that file, whatever way led there. */
+/** What opens in the token's state is that file, whatever way led there. */
 function openPinned(place: FilePlace, key: Key, token: Token): number {
   // Not blocking: in place of the file there may be a pipe by now.
   const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK
@@ -232,20 +229,10 @@ function openPinned(place: FilePlace, key: Key, token: Token): number {
     pinned(place, key, token)
     throw translated(place, 'read', key, error)
   }
-  try {
-    requireState(place, key, token, fd)
-    return fd
-  } catch (error) {
-    fs.closeSync(fd)
-    throw error
-  }
-}
-
-function requireState(place: FilePlace, key: Key, token: Token, fd: number): void {
-  const open = tried(place, 'read', key, () => fs.fstatSync(fd, { bigint: true }))
-  if (tokenId(open) !== token.id) {
-    throw failure(place, 'changed-meanwhile', 'read', key, 'it changed while it was read')
-  }
+  const stat = fs.fstatSync(fd, { bigint: true })
+  if (tokenId(stat) === token.id) return fd
+  fs.closeSync(fd)
+  throw failure(place, 'changed-meanwhile', 'read', key, 'it changed before it was opened')
 }
 
 async function fillFrom(

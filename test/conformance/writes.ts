@@ -207,6 +207,15 @@ export const writeCases: Cases = {
       await failsWith('cancelled', put(world.connector, key, noise(size, 'c'), expected, given))
     }),
 
+  'a remove that is cancelled before its commit removes nothing': async ({ connector }) => {
+    const { token } = await put(connector, 'k', text('stays'))
+    const controller = new AbortController()
+    const given = removing(async () => controller.abort())
+    const remove = connector.remove('k', token, { ...given, ...calling(controller.signal) })
+    await failsWith('cancelled', remove)
+    await expectContent(connector, 'k', text('stays'))
+  },
+
   'nothing is begun under a signal that has fired': async ({ connector }) => {
     const { token } = await put(connector, 'k', text('stays'))
     const given = calling(AbortSignal.abort())

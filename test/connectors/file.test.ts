@@ -12,7 +12,6 @@ import {
   bytesOf,
   calling,
   entryAt,
-  expectContent,
   failsWith,
   keysOf,
   noise,
@@ -22,7 +21,6 @@ import {
   removing,
   streamed,
   text,
-  whole,
   writing,
 } from '../conformance/world.ts'
 import { type Folder, newFolder, openFolder } from './folder.ts'
