@@ -1,4 +1,4 @@
-/** What a command is: a row in the table of `commands.ts`, and a module that is loaded to run it. */
+/** What a command is: a row in the table of `commands.ts`, and a module that is loaded to run. */
 import type { Output } from './output.ts'
 
 /** The global options, and the ways out. */

@@ -293,12 +293,11 @@ function checkOverlaps(
       const [a, b] = [roots.get(first.name), roots.get(later.name)]
       if (!a || !b || !overlap(a, b)) continue
       const what =
-        first.name === later.name
-          ? `${later.name} is written by ${first.dataset} and ${later.dataset}`
-          : `${later.name} and ${first.name} overlap${same ? '' : `, and ${first.dataset} and ${later.dataset} write both`}`
+        first.name === later.name ? later.name : `${later.name} and ${first.name}, which overlap,`
+      const who = same ? `replicas of ${later.dataset}` : `${first.dataset} and ${later.dataset}`
       problems.push({
         code: 'config-overlapping-roots',
-        message: what,
+        message: same ? `${what} are ${who}` : `${who} both write ${what.replace(/,$/, '')}`,
         where: source.where(later.at),
         next: 'Give each its own bucket, prefix or folder.',
       })

@@ -12,9 +12,9 @@ import { type ConfigDocument, configSchema } from './schema.ts'
 import { type ConfigSource, readSource } from './source.ts'
 
 /**
- * The config at `path`. Throws a UserError: `config-missing`, `config-unreadable`, `config-not-utf8`;
- * or a ConfigError with every problem found, each with its code and `file:line:column`. References
- * are resolved to be checked, and stay references in what is given.
+ * The config at `path`. Throws a UserError `config-missing`, `config-unreadable` or
+ * `config-not-utf8`; else a ConfigError with every problem found, each with its code and
+ * `file:line:column`. References are resolved to be checked, and stay references in what is given.
  */
 export async function loadConfig(path: string): Promise<Config> {
   const source = await readSource(path)

@@ -1,6 +1,6 @@
 /**
- * `${env:NAME}` and `${file:PATH}`, in any string of `locations`, `vault`, `catalog` and `temporal`:
- * so a secret is in no config, no catalog and no history. `$${` stands for `${` itself. A file's
+ * `${env:NAME}` and `${file:PATH}`, in any string of `locations`, `vault`, `catalog`, `temporal`: so a
+ * secret is in no config, no catalog and no history. `$${` stands for `${` itself. A file's
  * content loses one line break at its end.
  */
 import { readFile } from 'node:fs/promises'
@@ -32,7 +32,7 @@ export async function resolveReferences<T>(value: T): Promise<T> {
   })
 }
 
-/** The same with all problems; a string with one stays as it is. Relative files are below `base`. */
+/** The same with all problems; a string with one stays as it is. `base`: of relative files. */
 export async function tryReferences<T>(value: T, base: string) {
   const problems: ReferenceProblem[] = []
   const walk = async (inner: unknown, path: Path): Promise<unknown> => {

@@ -8,8 +8,7 @@ import { patternProblem, patternRules } from '../sync/filter.ts'
 import { scheduleProblem } from './schedule.ts'
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
-  error:
-    'a name is 1 to 63 letters, digits, dots, dashes and underscores, and begins with a letter or digit',
+  error: 'a name is 1 to 63 letters, digits, dots, dashes and underscores; first a letter or digit',
 })
 
 /** One of these words; underscores are taken for dashes. */

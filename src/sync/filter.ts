@@ -7,8 +7,8 @@ export const patternRules =
   'A pattern without a slash names the last part of a key at any depth (*.json); one with a ' +
   'slash names the whole key from the root (config/*.json; a leading slash anchors a bare name); ' +
   'one that ends in a slash names all that lies below that folder (logs/). * and ? stop at a ' +
-  'slash, ** does not; [a-z], [!a] and {a,b} are as in bash, dots are ordinary, parentheses and ! ' +
-  'stand for themselves, a backslash takes the meaning from the next character. Case counts.'
+  'slash, ** does not; [a-z], [!a] and {a,b} are as in bash, dots are ordinary, parentheses and ' +
+  '! stand for themselves, a backslash takes the meaning from the next character. Case counts.'
 
 /** `tidemark doctor --probe` writes here, for a moment: never synced, whatever the patterns say. */
 export const probePrefix = '.tidemark-probe/'
@@ -31,9 +31,12 @@ const matching: picomatch.PicomatchOptions = {
   debug: true,
 }
 
+/** Anchors the rest, and says no more. */
+const leading = /^(?:\.?\/)+/
+
 /** Why this isn't a pattern, for people; null where it is one. */
 export function patternProblem(pattern: string): string | null {
-  if (pattern.replaceAll('/', '') === '') return 'the pattern names nothing'
+  if (pattern.replace(leading, '') === '') return 'the pattern names nothing'
   if (pattern.startsWith('!')) return 'a pattern is not negated by !: put it into the other list'
   if (/\{[^{}]*\.\.[^{}]*\}/.test(pattern)) return '{1..3} is not known here: write {1,2,3}'
   if (/\[[^\]/]*\/[^\]]*\]/.test(pattern)) return 'a slash cannot stand in [ ]'
@@ -56,23 +59,23 @@ export function compileFilter(include: string[], exclude: string[]): (key: Key) 
   return (key) => {
     if (key.startsWith(probePrefix)) return false
     if (included.length === 0 && excluded.length === 0) return true
-    const name = dotSegments.test(key) ? key.replace(dotSegments, '$1.$2') : key
     return (
-      (included.length === 0 || included.some((pattern) => pattern.test(name))) &&
-      !excluded.some((pattern) => pattern.test(name))
+      (included.length === 0 || included.some((pattern) => pattern.test(key))) &&
+      !excluded.some((pattern) => pattern.test(key))
     )
   }
 }
 
-/** Object stores take `a/../b` as a name like any other; picomatch's wildcards pass it over. */
-const dotSegments = /(^|\/)(\.{1,2})(?=\/|$)/g
+/** What picomatch puts before its wildcards, so that they pass over `.` and `..`. Object stores take
+ *  `a/../b` as a name like any other. */
+const dotGuard = /\(\?!(?:\(\?:\^\|\\\/\))?\\\.(?:\{\d,\d\})?\(\?:\\\/\|\$\)\)/g
 
 function compilePattern(pattern: string): RegExp {
-  let glob = pattern
-  const anchored = /\/./s.test(glob)
-  if (glob.startsWith('/')) glob = glob.slice(1)
+  const anchored = /\/./s.test(pattern)
+  let glob = pattern.replace(leading, '')
   if (glob.endsWith('/')) glob += '**'
-  return picomatch.makeRe(literally(anchored ? glob : `**/${glob}`), matching)
+  const { source, flags } = picomatch.makeRe(literally(anchored ? glob : `**/${glob}`), matching)
+  return new RegExp(source.replace(dotGuard, '').replaceAll('\\.(?=.)', '\\.'), flags)
 }
 
 /** Characters that mean something to picomatch or to a RegExp, but nothing here, and those that
