@@ -69,7 +69,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   return { server: tree.announce(true), ended: tree.ended, stop: tree.stop }
 }
 
-/** In their order: the workers need Temporal's address, and the bundle that is made once for all. */
+/** In their order: workers need Temporal's address, and the bundle, which is made once for all. */
 async function startTree(tree: Tree, options: EmbeddedOptions, stateDir: string): Promise<void> {
   const { onEvent = () => {} } = options
   const server = await tree.startTemporal()

@@ -1,4 +1,4 @@
-/** `node lock-holder.ts STATE`: a server that only holds its folder, and a child that outlives it. */
+/** `node lock-holder.ts STATE`: holds the folder as a server does; its child outlives it. */
 import { spawn } from 'node:child_process'
 import { lockState } from '../../src/temporal/lock.ts'
 import { markOf } from '../../src/temporal/processes.ts'

@@ -1,4 +1,4 @@
-/** Stands in for src/worker.ts: what it was started with goes to its log; its config says how it is. */
+/** Stands in for src/worker.ts: logs what it was started with; its config says whether it works. */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
