@@ -22,7 +22,8 @@ export interface FilePlace {
   fresh: Map<string, Promise<void>>
 }
 
-interface Seen {
+/** The root at one moment. */
+export interface Seen {
   dev: bigint
   ino: bigint
   id: string | null
@@ -129,11 +130,22 @@ export function requireRoot(place: FilePlace, operation: string, key?: Key): See
   const { seen } = place
   if (seen?.dev === stat.dev && seen.ino === stat.ino) return seen
   const id = readId(place, operation)
-  if (seen && (seen.id === null || seen.id !== id)) {
-    throw failure(place, 'root-missing', operation, key, `${place.root} is another folder now`)
-  }
-  place.seen = { dev: stat.dev, ino: stat.ino, id }
-  return place.seen
+  const now = { dev: stat.dev, ino: stat.ino, id }
+  if (seen) requireSame(place, seen, now, operation, key)
+  place.seen = now
+  return now
+}
+
+export function requireSame(
+  place: FilePlace,
+  before: Seen,
+  now: Seen,
+  operation: string,
+  key?: Key,
+): void {
+  if (before.dev === now.dev && before.ino === now.ino) return
+  if (before.id !== null && before.id === now.id) return
+  throw failure(place, 'root-missing', operation, key, `${place.root} is another folder now`)
 }
 
 /** The id that an earlier run left in the root; null: there is none. */

@@ -18,6 +18,7 @@ import {
   ownFolder,
   refuseCancelled,
   requireRoot,
+  requireSame,
   translated,
 } from './file-place.ts'
 
@@ -56,7 +57,7 @@ export async function* list(
   signal: AbortSignal,
 ): AsyncGenerator<Page, void> {
   refuseCancelled(place, 'list', undefined, signal)
-  requireRoot(place, 'list')
+  const root = requireRoot(place, 'list')
   // The least key behind the one where the page before it ended.
   const from = resume === undefined ? range.from : `${resume}\0`
   const page = { entries: [], skipped: [] }
@@ -70,7 +71,7 @@ export async function* list(
       const full = walk.page.entries.length + walk.page.skipped.length >= place.pageKeys
       if (more && !full) continue
       // A folder that vanished in between read as empty: that is true only under the same root.
-      requireRoot(place, 'list')
+      requireSame(place, root, requireRoot(place, 'list'), 'list')
       const done = walk.page
       walk.page = { entries: [], skipped: [] }
       if (more) done.resume = lastOf(done)

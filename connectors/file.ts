@@ -93,9 +93,12 @@ function traitsOf(root: string, context: ConnectorContext): Traits {
 
 async function identity(place: FilePlace, create: boolean, signal: AbortSignal): Promise<string> {
   refuseCancelled(place, 'identity', undefined, signal)
-  // Asked anew: what was seen before is of no account to who this is now.
+  // Asked anew: the folder may have been exchanged and bound again since this connector was made.
+  const before = place.seen
   place.seen = undefined
   const { dev, ino, id } = requireRoot(place, 'identity')
+  // A mount point whose mount is gone has no id: whoever else uses this connector isn't let in.
+  if (before?.id && id === null && !create) place.seen = before
   tried(place, 'identity', undefined, () => fs.opendirSync(place.root).closeSync())
   if (!create) return id === null ? `file:dev:${dev}:ino:${ino}` : `file:${id}`
   try {

@@ -60,6 +60,9 @@ describe('I12: the root is what it was', () => {
     const { token } = await entryAt(connector, 'k')
     fs.renameSync(root, join(home, 'away'))
     fs.mkdirSync(root)
+    // Who asks for its identity is told, and opens the way for nobody.
+    const identity = await connector.identity({ ...calling(), create: false })
+    expect(identity).toMatch(/^file:dev:/)
     await failsWith('root-missing', keysOf(connector))
     await failsWith('root-missing', connector.stat('k', calling()))
     await failsWith('root-missing', readAll(connector, 'k', token))
@@ -69,6 +72,31 @@ describe('I12: the root is what it was', () => {
     fs.rmdirSync(root)
     fs.renameSync(join(home, 'away'), root)
     expect(await keysOf(connector)).toEqual(['k'])
+  })
+
+  it('a folder that was exchanged and bound again is used', async () => {
+    await connector.identity({ ...calling(), create: true })
+    fs.renameSync(root, join(home, 'away'))
+    fs.mkdirSync(root)
+    foreign('new', '1')
+    const bound = await (await openFolder(root)).identity({ ...calling(), create: true })
+    await failsWith('root-missing', keysOf(connector))
+    expect(await connector.identity({ ...calling(), create: false })).toBe(bound)
+    expect(await keysOf(connector)).toEqual(['new'])
+  })
+
+  it('I3: a listing that began in one folder does not end in another', async () => {
+    await connector.identity({ ...calling(), create: true })
+    for (let i = 0; i < 20; i++) foreign(`d${i}/k`, '1')
+    const list = async () => {
+      for await (const _ of connector.list(whole, undefined, calling())) {
+        if (fs.existsSync(join(home, 'away'))) continue
+        fs.renameSync(root, join(home, 'away'))
+        fs.mkdirSync(root)
+        await connector.identity({ ...calling(), create: true })
+      }
+    }
+    await failsWith('root-missing', list())
   })
 
   it('the same folder on another device, as after a remount, is the same', async () => {
