@@ -2,7 +2,8 @@
  * What the engine and the CLI ask of the catalog: one set of queries on two engines. Every method
  * is one short transaction, but for those that may touch a whole run or dataset (`dropHolds`,
  * `copyItems`, `countRenames`, `supersededBy`, `pruneItems`): they go page by page, and a repeated
- * call goes on where one was cut off. Lists are given by pages: no cursor is left open between calls.
+ * call goes on where one was cut off. Lists are given by pages: no cursor is left open between
+ * calls.
  *
  * Every failure is a `UserError` where a person can mend it: `catalog-unreachable`,
  * `catalog-denied`, `catalog-busy`, `catalog-full`, `catalog-damaged`, `catalog-text` (a key with a
@@ -22,7 +23,7 @@ import type {
 
 export type RunMode = 'sync' | 'plan' | 'apply' | 'approve'
 export type RunTrigger = 'manual' | 'schedule'
-/** `planned`: a stored plan waits for `apply`; `superseded`: a later run changed one of its keys. */
+/** `planned`: a stored plan waits for `apply`. `superseded`: a later run changed a key of it. */
 export type RunState =
   | 'running'
   | 'planned'

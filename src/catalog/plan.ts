@@ -87,7 +87,8 @@ export async function readItems(
     else cast(${Number.MAX_SAFE_INTEGER} as bigint) end`
   // State by state, since the index has them so: `state in (…) order by seq` would sort the whole
   // run for each page.
-  const bounds = sql`seq > ${after} and ${rangeNumber === undefined ? sql`1 = 1` : sql`seq < ${end}`}`
+  const before = rangeNumber === undefined ? sql`1 = 1` : sql`seq < ${end}`
+  const bounds = sql`seq > ${after} and ${before}`
   const each = states.map(
     (state) => sql`select seq from (select seq from plan_items
       where run = ${run} and state = ${state} and ${bounds} order by seq limit ${limit}) as one`,

@@ -22,7 +22,7 @@ const unopened: Problem = {
 const denied: Problem = {
   code: 'catalog-denied',
   message: 'The catalog’s database refuses this user or knows no such database.',
-  next: 'Check user, password and database name in `catalog:`; the user must be able to make tables.',
+  next: 'Check user, password and database in `catalog:`; the user must be able to make tables.',
   exit: EXIT.usage,
 }
 const busy: Problem = {
@@ -34,7 +34,7 @@ const busy: Problem = {
 const full: Problem = {
   code: 'catalog-full',
   message: 'There is no space left for the catalog.',
-  next: 'Free some space where the catalog lies, then try again: nothing that was committed is lost.',
+  next: 'Free some space where it lies, then try again: nothing that was committed is lost.',
   exit: EXIT.failed,
 }
 const damaged: Problem = {
@@ -77,6 +77,7 @@ const sqlStateProblems: Record<string, Problem> = {
   '42P07': foreign,
   '53': unreachable,
   '53100': full,
+  '55000': unreachable, // it takes no connections now
   '57P': unreachable,
   '22021': text,
   '22P05': text,

@@ -16,7 +16,7 @@ interface RowState {
 }
 
 const noRow: RowState = { rev: 0, live: 0 }
-/** Somebody else made this row between our look and our insert: it has a rev that nobody expects. */
+/** Somebody else made it between our look and our insert: it has a rev that nobody expects. */
 const unknownRow: RowState = { rev: -1, live: 0 }
 
 export async function settle(

@@ -75,7 +75,7 @@ describe.each(engines)('plan items on $engine', ({ make }) => {
     expect(await catalog.countItems(run)).toEqual({ failed: 1 })
   })
 
-  it('copies a plan’s items as range 0, in their order, and a repeat copies nothing twice', async () => {
+  it('copies a plan’s items as range 0, in their order, and none twice when repeated', async () => {
     const held = { kind: 'held' as const, reason: 'too many' }
     const done = { kind: 'done' as const, token: null, content: null }
     const skipped = { kind: 'skipped' as const, reason: 'too long' }

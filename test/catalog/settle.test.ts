@@ -78,7 +78,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
     expect(await catalog.versions(dataset, 'c', 10)).toEqual([])
   })
 
-  it('takes several settlements of one key in turn, each from what the one before made', async () => {
+  it('takes several settlements of one key in turn, each from what the last one made', async () => {
     const catalog = await open()
     const first = settlement('a', 1)
     const next = (expectRev: number, row: BaselineRow | null, state: 'pending' | 'done') =>
