@@ -58,11 +58,17 @@ export function digestProblem(given: Digests, actual: Digests): string | null {
 /**
  * The body in buffers of exactly `partBytes`, the last one shorter; an empty body has none. Bytes
  * are copied at most once: whole parts inside one chunk are views of it, so chunks must not be
- * written again by whoever gave them.
+ * written again by whoever gave them. `size`, where it is known, spares a small stream the memory
+ * of a whole part; a body that is longer than it said is cut otherwise, but never lost.
  */
-export async function* partsOf(body: Body, partBytes: number): AsyncGenerator<Buffer, void> {
+export async function* partsOf(
+  body: Body,
+  partBytes: number,
+  size = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Buffer, void> {
   let part: Buffer | undefined
   let filled = 0
+  let given = 0
   for await (const chunk of body instanceof Uint8Array ? [body] : body) {
     const bytes = asBuffer(chunk)
     let at = 0
@@ -71,20 +77,22 @@ export async function* partsOf(body: Body, partBytes: number): AsyncGenerator<Bu
       if (part === undefined && left >= partBytes) {
         yield bytes.subarray(at, at + partBytes)
         at += partBytes
+        given += partBytes
         continue
       }
       if (part === undefined && body instanceof Uint8Array) {
         yield bytes.subarray(at)
         return
       }
-      part ??= Buffer.allocUnsafeSlow(partBytes)
-      const taken = Math.min(left, partBytes - filled)
+      part ??= Buffer.allocUnsafeSlow(size > given ? Math.min(partBytes, size - given) : partBytes)
+      const taken = Math.min(left, part.length - filled)
       part.set(bytes.subarray(at, at + taken), filled)
       at += taken
       filled += taken
-      if (filled === partBytes) {
+      if (filled === part.length) {
         yield part
         part = undefined
+        given += filled
         filled = 0
       }
     }

@@ -269,7 +269,7 @@ async function received(
   const parts: Buffer[] = []
   let bytes = 0
   try {
-    for await (const part of partsOf(body, traits.partBytes)) {
+    for await (const part of partsOf(body, traits.partBytes, size)) {
       await store.fault({ location: place.location, operation: 'write', key, when: 'chunk' })
       refuseCancelled(place, 'write', key, signal)
       bytes += part.length
