@@ -66,8 +66,8 @@ export function compileFilter(include: string[], exclude: string[]): (key: Key) 
   }
 }
 
-/** What picomatch puts before its wildcards, so that they pass over `.` and `..`. Object stores take
- *  `a/../b` as a name like any other. */
+/** What picomatch puts before its wildcards, so that they pass over `.` and `..`. Object stores
+ *  take `a/../b` as a name like any other. */
 const dotGuard = /\(\?!(?:\(\?:\^\|\\\/\))?\\\.(?:\{\d,\d\})?\(\?:\\\/\|\$\)\)/g
 
 function compilePattern(pattern: string): RegExp {

@@ -136,7 +136,7 @@ describe('doctor', () => {
     expect(readdirSync(join(cwd, 'b')).filter((name) => name !== '.tidemark')).toEqual([])
   })
 
-  it('--probe sees what protects a destination, leaves it as it was, and spares the source', async () => {
+  it('--probe sees what protects a destination, and leaves all as it was', async () => {
     const cwd = withConfig(folders)
     mkdirSync(join(cwd, 'a'))
     mkdirSync(join(cwd, 'b'))
@@ -169,7 +169,7 @@ describe('doctor', () => {
     expect(states('catalog')).toEqual({ connect: 'failed' })
   })
 
-  it('probes a bucket of S3, and takes its keys away; wrong keys and no bucket are named', async () => {
+  it('probes S3, and takes its keys away; wrong keys and no bucket are named', async () => {
     const { endpoint, region, accessKeyId, secretAccessKey } = inject('servers').s3
     const bucket = await makeBucket(s3Client())
     const place = (more: string) =>

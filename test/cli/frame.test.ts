@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { packageRoot, packageVersion } from '../../src/package-root.ts'
 import { bin, folder, run, start } from './process.ts'
@@ -153,6 +154,20 @@ describe('tidemark', () => {
   })
 })
 
+describe('a second Ctrl-C', () => {
+  it('ends a command at once that does not listen to the first', async () => {
+    const { cwd, called } = await hanging()
+    const deaf = 'data:text/javascript,AbortSignal.any = () => new AbortController().signal'
+    const command: [string, ...string[]] = [process.execPath, '--import', deaf, bin]
+    const { child, ended } = start(['doctor'], { cwd, command })
+    await called
+    child.kill('SIGINT')
+    await setTimeout(500)
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ code: 130, stdout: '', stderr: '' })
+  })
+})
+
 describe('under another Node', () => {
   const version = `v${process.versions.node}`
 
@@ -177,12 +192,18 @@ describe('under another Node', () => {
     if (!otherNode) return context.skip('there is no other Node on this machine')
     for (const group of [false, true]) {
       const { cwd, called } = await hanging()
-      const { child, ended } = start(['doctor'], { cwd, command: [otherNode, bin], group })
+      const { child, ended } = start(['doctor', '--json'], {
+        cwd,
+        command: [otherNode, bin],
+        group,
+      })
       await called
       const pid = child.pid ?? Number.NaN
       // The group: both get it at once, as from a terminal's Ctrl-C.
       process.kill(group ? -pid : pid, 'SIGINT')
-      expect(await ended).toMatchObject({ code: 130 })
+      // Told, so it stopped cleanly; a second signal would have ended it at once.
+      const stderr = expect.stringContaining('"interrupted"')
+      expect(await ended).toMatchObject({ code: 130, stderr })
     }
   })
 
@@ -193,7 +214,7 @@ describe('under another Node', () => {
     await called
     child.kill('SIGKILL')
     // `close` comes when the last process that holds the pipes has ended.
-    expect(await ended).toMatchObject({ signal: 'SIGKILL' })
+    expect(await ended).toMatchObject({ signal: 'SIGKILL', stdout: '' })
   })
 })
 

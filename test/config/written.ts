@@ -1,4 +1,4 @@
-/** Configs for tests: written into a folder of their own, loaded, and what they say of themselves. */
+/** Configs for tests: written into folders of their own, and loaded. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
