@@ -1,4 +1,4 @@
-/** Digests while bytes pass by, and bodies cut into whole parts: every connector's common ground. */
+/** Digests while bytes pass by, and bodies cut into whole parts: what all connectors share. */
 import { createHash, hash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
 import type { DigestAlgorithm, Digests } from '../src/model.ts'

@@ -1,4 +1,4 @@
-/** A folder as a location: paths that never leave it, tokens, and what errno means to the contract. */
+/** A folder as a location: paths that never leave it, tokens, and what an errno means here. */
 
 import type { BigIntStats } from 'node:fs'
 import { constants, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
@@ -111,8 +111,8 @@ export function refuseCancelled(
 // ── the root ────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Throws `root-missing` unless the root is there, a folder, and the one that was seen first. Where a
- * mount is gone, its empty mount point has another device: that must not read as "all deleted",
+ * Throws `root-missing` unless the root is there, a folder, and the one that was seen first. Where
+ * a mount is gone, its empty mount point has another device: that must not read as "all deleted",
  * nor be written to. After a remount the numbers differ too, and the id tells that it's the same.
  */
 export function requireRoot(place: FilePlace, operation: string, key?: Key): Seen {

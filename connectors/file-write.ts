@@ -266,8 +266,7 @@ function makeParents(place: FilePlace, key: Key): string[] {
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
     if (stat?.isDirectory()) continue
     if (stat) {
-      const reason = `${key.slice(0, at)} is ${stat.isSymbolicLink() ? 'a symbolic link' : 'a file'}`
-      throw failure(place, 'cannot-hold', 'write', key, reason)
+      throw failure(place, 'cannot-hold', 'write', key, `${key.slice(0, at)} is not a folder`)
     }
     if (!makeFolder(path)) continue
     made.push(path)
@@ -294,11 +293,12 @@ export function makeFolder(path: string): boolean {
 
 /** The name survives a power cut: its folder, and the folders above it that are new. */
 async function durable(place: FilePlace, key: Key, operation: string): Promise<void> {
-  const waits: (Promise<void> | undefined)[] = []
+  const waits: Promise<void>[] = []
   let folder = place.root
   for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) {
     folder = `${place.root}/${key.slice(0, at)}`
-    waits.push(place.fresh.get(folder))
+    const fresh = place.fresh.get(folder)
+    if (fresh) waits.push(fresh)
   }
   waits.push(syncFolder(folder))
   await Promise.all(waits).catch((error: unknown) => {

@@ -1,8 +1,8 @@
 /**
  * The connector contract, executable: each promise of `connectors/connector.ts` is a case. A
  * connector's own file gives `make`, which makes a fresh and empty location for every case (start
- * servers once, in that file's `beforeAll`), with contexts from `suiteContext`. A case that a server
- * can't pass is skipped by its name and with a reason, which is printed.
+ * servers once, in that file's `beforeAll`), with contexts from `suiteContext`. A case that a
+ * server can't pass is skipped by its name and with a reason, which is printed.
  */
 import { describe, expect, it } from 'vitest'
 import { conditionCases } from './conditions.ts'

@@ -19,7 +19,8 @@ const creator = `
   const folder = await create({ type: 'file', path: root }, context)
   const { signal } = new AbortController()
   const body = Buffer.from(name)
-  const given = { signal, size: body.length, metadata: {}, digests: {}, beforeCommit: async () => {} }
+  const beforeCommit = async () => {}
+  const given = { signal, size: body.length, metadata: {}, digests: {}, beforeCommit }
   console.log('ready')
   while (!existsSync(go)) await new Promise((resolve) => setTimeout(resolve, 1))
   const won = []
