@@ -91,13 +91,21 @@ async function startOn(
   try {
     const answers = () => accepts(ports.port)
     await untilReady(program, { name: 'Temporal’s dev server', logFile, answers })
-    const { connection, close } = await connect({ address })
-    await ensureSearchAttributes(connection, 'default').finally(close)
+    await prepare(address)
   } catch (error) {
     await program.stop()
     throw error
   }
   return { program, address, ui, ports, logFile }
+}
+
+async function prepare(address: string): Promise<void> {
+  const { connection, close } = await connect({ address })
+  try {
+    await ensureSearchAttributes(connection, 'default')
+  } finally {
+    await close()
+  }
 }
 
 async function choosePort(
