@@ -158,12 +158,16 @@ const temporal = z.strictObject({
   tls: z
     .union([
       z.boolean(),
-      z.strictObject({
-        'ca-file': z.string().min(1).optional(),
-        'cert-file': z.string().min(1).optional(),
-        'key-file': z.string().min(1).optional(),
-        'server-name': z.string().min(1).optional(),
-      }),
+      z
+        .strictObject({
+          'ca-file': z.string().min(1).optional(),
+          'cert-file': z.string().min(1).optional(),
+          'key-file': z.string().min(1).optional(),
+          'server-name': z.string().min(1).optional(),
+        })
+        .refine((tls) => !tls['cert-file'] === !tls['key-file'], {
+          error: 'cert-file and key-file belong together',
+        }),
     ])
     .optional(),
   'api-key': z.string().min(1).optional(),

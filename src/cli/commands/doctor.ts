@@ -1,16 +1,14 @@
 /** Looks at everything that a run will need, and says what is missing. */
-import { readFile } from 'node:fs/promises'
-import type { Connection as TemporalConnection } from '@temporalio/client'
 import {
   type Config,
   checkStateFolder,
   loadConfig,
   replicasOf,
   resolveReferences,
-  type TemporalConfig,
 } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { findTool, temporalTool } from '../../temporal/binaries.ts'
+import { targetOf } from '../../temporal/target.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { count, type Output, printable } from '../output.ts'
 import { type Check, probeLocation } from '../probe.ts'
@@ -29,7 +27,7 @@ export async function run(
   const checks = (
     await Promise.all([
       ...checkLocations(config, probe, context.signal),
-      checkTemporal(config.temporal, context.temporal),
+      checkTemporal(config, context.temporal),
       checkCatalog(config.catalog, context.state),
     ])
   ).flat()
@@ -54,53 +52,25 @@ function checkLocations(config: Config, probe: boolean, signal: AbortSignal) {
     : checks
 }
 
-async function checkTemporal(written: TemporalConfig, given: string | null): Promise<Check> {
+async function checkTemporal(config: Config, given: string | null): Promise<Check> {
   const subject = 'temporal'
-  if (given === null && written.address === null) {
+  const written = given ?? config.temporal.address
+  if (written === null) {
     const found = findTool(temporalTool)
     const detail = found ?? 'not here yet: it is fetched when it is first needed'
     return { subject, check: 'program', state: found ? 'ok' : 'not tried', detail }
   }
-  const settings = await resolveReferences(written)
-  const address = given ?? settings.address ?? ''
-  const { Connection } = await import('@temporalio/client')
-  let connection: TemporalConnection | null = null
+  const target = await targetOf(config, given)
+  const { connect } = await import('../../temporal/connection.ts')
   try {
-    const opened = await Connection.connect({
-      address,
-      connectTimeout: answerMs,
-      ...(settings['api-key'] !== undefined && { apiKey: settings['api-key'] }),
-      ...(settings.tls !== undefined && { tls: await tlsOf(settings.tls) }),
-    })
-    connection = opened
-    const { namespace } = settings
-    await opened.withDeadline(Date.now() + answerMs, () =>
-      opened.workflowService.describeNamespace({ namespace }),
-    )
-    return { subject, check: 'connect', state: 'ok', detail: `${address}, namespace ${namespace}` }
+    const { close } = await connect(target)
+    await close()
+    const detail = `${target.address}, namespace ${target.namespace}`
+    return { subject, check: 'connect', state: 'ok', detail }
   } catch (error) {
-    const detail = `${address}: ${error instanceof Error ? error.message : error}`
-    const next = 'Mend `temporal:` in the config, or --temporal; or start that server.'
-    return { subject, check: 'connect', state: 'failed', detail, next }
-  } finally {
-    await connection?.close()
-  }
-}
-
-async function tlsOf(tls: NonNullable<TemporalConfig['tls']>) {
-  if (typeof tls === 'boolean') return tls
-  const { 'ca-file': ca, 'cert-file': certificate, 'key-file': key } = tls
-  if (!certificate !== !key) {
-    throw new UserError('config-credentials', 'cert-file and key-file belong together')
-  }
-  const server = tls['server-name']
-  return {
-    ...(server !== undefined && { serverNameOverride: server }),
-    ...(ca !== undefined && { serverRootCACertificate: await readFile(ca) }),
-    ...(certificate !== undefined &&
-      key !== undefined && {
-        clientCertPair: { crt: await readFile(certificate), key: await readFile(key) },
-      }),
+    if (!(error instanceof UserError)) throw error
+    const { message, next } = error
+    return { subject, check: 'connect', state: 'failed', detail: message, ...(next && { next }) }
   }
 }
 
