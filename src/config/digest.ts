@@ -41,7 +41,7 @@ function damaged(why: string, cause?: unknown): UserError {
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
-    const names = Object.keys(inner).sort()
+    const names = Object.keys(inner).sort((a, b) => (a < b ? -1 : 1))
     return Object.fromEntries(names.map((name) => [name, (inner as Record<string, unknown>)[name]]))
   })
 }

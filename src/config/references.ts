@@ -1,7 +1,7 @@
 /**
  * `${env:NAME}` and `${file:PATH}`, in any string of `locations`, `vault`, `catalog` and
- * `temporal`: so a secret is in no config, no catalog and no history. `$${` stands for `${` itself. A file's
- * content loses one line break at its end.
+ * `temporal`: so a secret is in no config, no catalog and no history. `$${` stands for `${`
+ * itself. A file's content loses one line break at its end.
  */
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
