@@ -33,6 +33,9 @@ const busyWaitMsMax = 20
 /** Prepared statements kept, of each connection. */
 const statementsMax = 200
 
+/** Statements that follow each other for this long (ms) let timers and sockets have a turn. */
+const turnMsMax = 5
+
 const SQLITE_BUSY = 5
 
 interface Opened {
@@ -71,6 +74,7 @@ function createDriver(path: string): Driver {
   let writer: Opened
   let reader: Opened
   let lastWriter: Promise<void> = Promise.resolve()
+  const giveTurn = createTurns()
 
   /** Writers of this process, first come, first served. */
   async function lock(): Promise<() => void> {
@@ -128,6 +132,7 @@ function createDriver(path: string): Driver {
       reader.database.exec('pragma query_only = on')
     },
     async acquireConnection() {
+      await giveTurn()
       const connection: Connection = {
         unlock: null,
         executeQuery: (query) => execute(connection, query),
@@ -169,6 +174,24 @@ async function open(path: string): Promise<Opened> {
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/**
+ * Awaiting a statement that has run already doesn't return to the event loop: a loop over pages
+ * would keep heartbeats waiting to its end. Never inside a transaction, which would last longer.
+ */
+function createTurns(): () => Promise<void> {
+  let began: number | null = null
+  return async () => {
+    if (began === null) {
+      began = performance.now()
+      setImmediate(() => {
+        began = null
+      })
+    } else if (performance.now() - began > turnMsMax) {
+      await new Promise((turn) => setImmediate(turn))
+    }
   }
 }
 

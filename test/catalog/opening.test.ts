@@ -109,9 +109,8 @@ async function fillAs(url: string, { version, tables }: Fixture): Promise<void> 
     for (const row of rows) {
       const names = Object.keys(row).map((name) => sql.ref(name))
       const values = Object.values(row).map((value) => sql`${value}`)
-      await sql`insert into ${sql.table(table)} (${sql.join(names)}) values (${sql.join(values)})`.execute(
-        store.db,
-      )
+      const columns = sql`${sql.table(table)} (${sql.join(names)})`
+      await sql`insert into ${columns} values (${sql.join(values)})`.execute(store.db)
     }
   }
   await store.db.destroy()

@@ -100,6 +100,26 @@ describe('SQLite’s lock', () => {
     expect((await catalog.getRun(run))?.counts.puts).toBe(1)
   })
 
+  it('doesn’t keep the thread for the whole of a method that goes through a run', async () => {
+    const catalog = await open()
+    const base = await catalog.createRun(runOf())
+    for (let at = 0; at < 20_000; at += 1_000) {
+      const page = Array.from({ length: 1_000 }, (_, i) => recordOf(base, at + i, `k${at + i}`))
+      await catalog.updateItems(page)
+    }
+    const run = await catalog.createRun(runOf({ base }))
+    let turns = 0
+    let going = true
+    const turn = () => {
+      turns++
+      if (going) setImmediate(turn)
+    }
+    setImmediate(turn)
+    expect(await catalog.copyItems(base, run, ['pending'], 'pending')).toBe(20_000)
+    going = false
+    expect(turns).toBeGreaterThan(3)
+  })
+
   it('doesn’t show what a transaction of the same process has not committed', async () => {
     const catalog = await open()
     const run = await catalog.createRun(runOf())
