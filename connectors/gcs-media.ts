@@ -37,18 +37,6 @@ export async function* bytesOf(
 
 export async function* nothing(): AsyncGenerator<Uint8Array, void> {}
 
-/** At most one byte more than `size`, so that an endless body is noticed. */
-export async function gather(body: AsyncIterable<Uint8Array>, size: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let got = 0
-  for await (const chunk of body) {
-    chunks.push(chunk)
-    got += chunk.length
-    if (got > size) break
-  }
-  return Buffer.concat(chunks)
-}
-
 /** https://cloud.google.com/storage/docs/uploading-objects#rest-upload-objects */
 export function multipartOf(resource: { contentType?: string }, bytes: Uint8Array) {
   const boundary = `tidemark-${crypto.randomUUID()}`

@@ -18,10 +18,11 @@ import type {
 } from './connector.ts'
 import { digestProblem, digestsOf } from './digests.ts'
 import { createGcsApi, type GcsRequest, isCode, recoded, statusOf } from './gcs-api.ts'
-import { bytesOf, gather, multipartOf, nothing } from './gcs-media.ts'
+import { bytesOf, multipartOf, nothing } from './gcs-media.ts'
 import { entryOf, generationsOf, isObject, objectFields, resourceOf } from './gcs-object.ts'
 import { chunkBytesFor, dropSession, sessionPath, uploadInChunks } from './gcs-upload.ts'
 import type { OptionsOf } from './options.ts'
+import { gather } from './whole.ts'
 
 /** UTF-8 bytes: https://cloud.google.com/storage/docs/objects#naming */
 const nameBytesMax = 1024
@@ -115,9 +116,16 @@ export async function create(
     await listPage({ from: null, to: null }, undefined, 1, operation, signal)
   }
 
+  function expectName(asked: Asked): void {
+    if (asked.key?.isWellFormed()) return
+    throw api.failure('not-found', 'no object has a name that is not Unicode', asked)
+  }
+
   // ── https://cloud.google.com/storage/docs/json_api/v1/objects/get ──
 
   async function statFor(key: Key, operation: string, signal: AbortSignal): Promise<Entry | null> {
+    // What isn't Unicode can't be a name, nor be asked for.
+    if (!key.isWellFormed()) return null
     const query = { fields: objectFields }
     const request: GcsRequest = { operation, key, method: 'GET', path: pathOf(key), query, signal }
     try {
@@ -139,8 +147,10 @@ export async function create(
     range: { start: number; end: number } | undefined,
     { signal }: CallOptions,
   ): Promise<ReadResult> {
+    const asked = { operation: 'read', key, signal }
+    expectName(asked)
     const generations = generationsOf(token)
-    const request: GcsRequest = { operation: 'read', key, method: 'GET', path: pathOf(key), signal }
+    const request: GcsRequest = { ...asked, method: 'GET', path: pathOf(key) }
     const wantsBytes = generations && (!range || range.end > range.start)
     const media: GcsRequest = {
       ...request,
@@ -205,7 +215,7 @@ export async function create(
     options: WriteOptions,
   ): Promise<Entry> {
     const asked = { operation: 'write', key }
-    const bytes = body instanceof Uint8Array ? body : await gather(body, options.size)
+    const bytes = await gather(body, options.size)
     if (bytes.length !== options.size) {
       throw api.failure('corrupt', `the body does not have ${options.size} bytes`, asked)
     }
@@ -247,6 +257,7 @@ export async function create(
   /** Without `generation`: that would delete for good in a versioned bucket. */
   const remove: Connector['remove'] = async (key, expect, { beforeCommit, signal }) => {
     const asked = { operation: 'remove', key, signal }
+    expectName(asked)
     if (signal.aborted) throw api.failure('cancelled', 'cancelled', asked)
     const query = await conditionsFor(key, expect, asked)
     await beforeCommit()
@@ -262,12 +273,7 @@ export async function create(
 
   // ── https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite ──
 
-  async function copyWithin(
-    key: Key,
-    source: CopySource,
-    expect: Token | null,
-    options: Omit<WriteOptions, 'size' | 'session'>,
-  ): Promise<Entry> {
+  const copyWithin: Connector['copyWithin'] = async (key, source, expect, options) => {
     const asked = { operation: 'copyWithin', key, signal: options.signal }
     const problem = keyProblem(key, traits.keys)
     if (problem) throw api.failure('cannot-hold', problem, asked)
@@ -281,7 +287,12 @@ export async function create(
       fields: `done,rewriteToken,resource(${objectFields})`,
       ...(await conditionsFor(key, expect, asked)),
     }
-    const resource = resourceOf(prefix + key, options.metadata, {})
+    // Without a resource, the source's metadata goes along.
+    const { metadata } = options
+    const resource = metadata && {
+      headers: { 'content-type': 'application/json; charset=UTF-8' },
+      body: Buffer.from(JSON.stringify(resourceOf(prefix + key, metadata, {}))),
+    }
     let rewriteToken: string | undefined
     for (;;) {
       // A copy between storage classes or regions takes several calls, any of which may be the one
@@ -293,8 +304,7 @@ export async function create(
           method: 'POST',
           path: `${at}/rewriteTo${pathOf(key).slice('/storage/v1'.length)}`,
           query: { ...query, rewriteToken },
-          headers: { 'content-type': 'application/json; charset=UTF-8' },
-          body: Buffer.from(JSON.stringify(resource)),
+          ...resource,
         })
         .catch(async (error: unknown) => {
           if (!isCode(error, 'not-found')) throw error
