@@ -1,10 +1,14 @@
 /** Temporal's dev server: the embedded default's engine, with its state in one SQLite file. */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
 import { getTool, temporalTool } from './binaries.ts'
 import { connect } from './connection.ts'
+import { hostId } from './host.ts'
 import { freePort, isFree } from './ports.ts'
+import { takeLock } from './process-lock.ts'
 import { accepts, NotReadyError, type Program, startProgram, untilReady } from './program.ts'
 import { ensureSearchAttributes, searchAttributeNames } from './search-attributes.ts'
 
@@ -57,6 +61,29 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   if (existsSync(logFile) && statSync(logFile).size > logBytesMax) {
     renameSync(logFile, `${logFile}.1`)
   }
+  const release = await lockPorts()
+  try {
+    return await startSomewhere(command, logFile, options)
+  } finally {
+    release()
+  }
+}
+
+/** Two of us that start at a time would find the same ports free. By user: /tmp is everyone's. */
+async function lockPorts(): Promise<() => void> {
+  const file = join(tmpdir(), `tidemark-ports-${userInfo().uid}.lock`)
+  for (;;) {
+    const release = takeLock(file, 0)
+    if (release) return release
+    await sleep(20)
+  }
+}
+
+async function startSomewhere(
+  command: string,
+  logFile: string,
+  options: DevServerOptions,
+): Promise<DevServer> {
   const fixed = options.port !== undefined && options.uiPort !== undefined
   for (let tries = 1; ; tries++) {
     const port = await choosePort(options.port, preferred.port, 'Temporal')
@@ -79,8 +106,9 @@ async function startOn(
 ): Promise<DevServer> {
   const address = `${loopback}:${ports.port}`
   const ui = `http://${loopback}:${ports.uiPort}`
+  const ours = ownNamespace(stateDir)
   const args = [
-    ...['server', 'start-dev', '--ip', loopback, '--namespace', 'default'],
+    ...['server', 'start-dev', '--ip', loopback, '--namespace', 'default', '--namespace', ours],
     ...['--port', String(ports.port), '--ui-port', String(ports.uiPort)],
     ...['--db-filename', databaseFile(stateDir), '--log-level', 'warn'],
     ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
@@ -89,7 +117,7 @@ async function startOn(
   const program = await startProgram({ command, args, logFile })
   onSpawn?.(program, address, ui)
   try {
-    const answers = () => accepts(ports.port)
+    const answers = async () => (await accepts(ports.port)) && (await isOurs(address, ours))
     await untilReady(program, { name: 'Temporal’s dev server', logFile, answers })
     await prepare(address)
   } catch (error) {
@@ -97,6 +125,25 @@ async function startOn(
     throw error
   }
   return { program, address, ui, ports, logFile }
+}
+
+/** In every dev server of this state folder, and in no other. Nothing runs in it. */
+export const ownNamespace = (stateDir: string) => `tidemark-${hostId(stateDir)}`
+
+/**
+ * Another server may have got the port first, and would answer while ours is still failing: the
+ * namespace tells whose it is.
+ */
+export async function isOurs(address: string, namespace: string): Promise<boolean> {
+  try {
+    const { close } = await connect({ address, namespace })
+    await close()
+    return true
+  } catch (error) {
+    const notYet = ['temporal-namespace', 'temporal-unreachable']
+    if (error instanceof UserError && notYet.includes(error.code)) return false
+    throw error
+  }
 }
 
 async function prepare(address: string): Promise<void> {

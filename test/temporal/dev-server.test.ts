@@ -2,7 +2,12 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { connect } from '../../src/temporal/connection.ts'
-import { type DevServerOptions, startDevServer } from '../../src/temporal/dev-server.ts'
+import {
+  type DevServerOptions,
+  isOurs,
+  ownNamespace,
+  startDevServer,
+} from '../../src/temporal/dev-server.ts'
 import { freePort } from '../../src/temporal/ports.ts'
 import { accepts } from '../../src/temporal/program.ts'
 import { searchAttributeNames } from '../../src/temporal/search-attributes.ts'
@@ -86,6 +91,14 @@ describe('the dev server', () => {
         next: expect.stringContaining('give another port'),
       })
     }
+  })
+
+  it('is never mistaken for another that got the port first', async () => {
+    const folders = [temporaryFolder(), temporaryFolder()] as const
+    const [one, other] = await Promise.all(folders.map((stateDir) => startOne({ stateDir })))
+    expect(await isOurs(one?.address ?? '', ownNamespace(folders[0]))).toBe(true)
+    expect(await isOurs(other?.address ?? '', ownNamespace(folders[0]))).toBe(false)
+    expect(await isOurs(other?.address ?? '', ownNamespace(folders[1]))).toBe(true)
   })
 
   it('finds other ports where its usual ones are in use', async () => {
