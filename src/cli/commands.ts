@@ -64,6 +64,70 @@ export const commands: CommandRow[] = [
     load: () => import('./commands/approve.ts'),
   },
   {
+    name: 'status',
+    summary: 'show where each dataset stands: last run, what runs now, what waits for you',
+    args: ['[datasets...]'],
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'runs',
+    summary: 'list the runs, newest first',
+    args: ['[dataset]'],
+    options: [
+      ['--limit <n>', 'so many (default: 20)'],
+      ['--before <run>', 'those before this run'],
+    ],
+    load: () => import('./commands/runs.ts'),
+  },
+  {
+    name: 'show',
+    summary: 'show what a run did to which key at which replica, and why it did not',
+    args: ['<run>'],
+    options: [
+      ['--state <states>', 'only these, separated by commas: done, failed, skipped, held, open, …'],
+      ['--prefix <prefix>', 'only keys that begin so'],
+    ],
+    load: () => import('./commands/show.ts'),
+  },
+  {
+    name: 'pause',
+    summary: 'stop the run of a dataset behind what is under way, until it is resumed',
+    args: ['<dataset>'],
+    load: () => import('./commands/pause.ts'),
+  },
+  {
+    name: 'resume',
+    summary: 'let a paused run go on',
+    args: ['<dataset>'],
+    load: () => import('./commands/resume.ts'),
+  },
+  {
+    name: 'cancel',
+    summary: 'end the run of a dataset in order, and wait for its end',
+    args: ['<dataset>'],
+    load: () => import('./commands/cancel.ts'),
+  },
+  {
+    name: 'rebind',
+    summary: 'a location is another place now, and that is meant: forget what it held',
+    args: ['<location>'],
+    options: [['--yes', 'without asking']],
+    load: () => import('./commands/rebind.ts'),
+  },
+  {
+    name: 'verify',
+    summary:
+      'compare the replicas themselves, key by key (= same, + missing, - only there, * other)',
+    args: ['[datasets...]'],
+    options: [
+      ['--deep', 'read everything'],
+      ['--sample <n>', 'read so many keys, or 5%; the others are compared by their listings'],
+      ['--all', 'list what is the same, too'],
+      strict,
+    ],
+    load: () => import('./commands/verify.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of tidemark.yaml, for editors',
     load: () => import('./commands/schema.ts'),

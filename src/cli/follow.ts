@@ -2,12 +2,15 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import type { SyncInput, SyncResult } from '../../workflows/messages.ts'
 import type { RunMode, RunRecord } from '../catalog/catalog.ts'
-import { UserError } from '../errors.ts'
-import { hostId } from '../temporal/host.ts'
-import { startOptions } from '../temporal/start.ts'
+import { EXIT, UserError } from '../errors.ts'
+import { isConnectionLost } from '../temporal/connection.ts'
+import { hostId, hostTaskQueue } from '../temporal/host.ts'
+import { startOptions, workflowIdOf } from '../temporal/start.ts'
 import type { CommandContext } from './command.ts'
+import { openRunOf } from './open-run.ts'
 import { showProgress } from './progress.ts'
-import type { ServedSession } from './session.ts'
+import type { ServedSession } from './serve.ts'
+import { noteWithoutWorkers } from './without-workers.ts'
 
 export interface RunRequest {
   dataset: string
@@ -19,7 +22,8 @@ const pollMs = 200
 
 /**
  * Gives the run's record when it has ended. Where another run of the dataset is under way, a sync
- * joins a sync of the same config; anything else waits for it first.
+ * joins a sync of the same config; anything else waits for it first. Ctrl-C cancels the run, but
+ * for one that another command began on a server that isn't ours: that one goes on.
  */
 export async function followRun(
   context: CommandContext,
@@ -35,11 +39,11 @@ export async function followRun(
     queue: queueOf(context, session, request.dataset),
   }
   for (;;) {
-    const handle = await startOrJoin(session, input)
-    const record = await untilEnded(context, session, request.dataset, handle)
-    const same = record.configDigest === input.configDigest && record.mode === input.mode
-    const joined = same && record.mode === 'sync'
-    if (!handle.joined || joined || context.signal.aborted) return record
+    context.signal.throwIfAborted()
+    const started = await connected(context, session, () => startOrFind(session, input))
+    if (started === null) continue
+    const { record, waited } = await untilEnded(context, session, input, started)
+    if (!waited) return record
   }
 }
 
@@ -48,72 +52,136 @@ function queueOf(context: CommandContext, { config }: ServedSession, name: strin
   const dataset = config.datasets.find((one) => one.name === name)
   const replicas = dataset ? [dataset.source, ...dataset.destinations] : []
   const folders = replicas.some((replica) => config.locations[replica]?.type === 'file')
-  return folders ? `host/${hostId(context.state)}` : config.temporal['task-queue']
+  return folders ? hostTaskQueue(hostId(context.state)) : config.temporal['task-queue']
 }
 
-interface Followed {
-  joined: boolean
+interface Started {
   runId: string
-  result(): Promise<SyncResult>
-  cancel(): Promise<unknown>
+  /** It was under way before. */
+  found: boolean
 }
 
-async function startOrJoin(session: ServedSession, input: SyncInput): Promise<Followed> {
+/** null: the run that was under way has ended since. */
+async function startOrFind(session: ServedSession, input: SyncInput): Promise<Started | null> {
   const { client } = session.temporal
-  const options = startOptions(session.config, input)
   try {
-    const handle = await client.workflow.start('syncDataset', options)
-    const runId = handle.firstExecutionRunId
-    return { joined: false, runId, result: () => handle.result(), cancel: () => handle.cancel() }
+    const handle = await client.workflow.start('syncDataset', startOptions(session.config, input))
+    return { found: false, runId: handle.firstExecutionRunId }
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    const handle = client.workflow.getHandle(options.workflowId)
-    const { raw } = await handle.describe()
-    const first = raw.workflowExecutionInfo?.firstRunId
-    const runId = first || raw.workflowExecutionInfo?.execution?.runId || ''
-    const result = () => handle.result() as Promise<SyncResult>
-    return { joined: true, runId, result, cancel: () => handle.cancel() }
+    const open = await openRunOf(session.temporal, input.dataset)
+    return open && { found: true, runId: open.runId }
+  }
+}
+
+/** What a call of Temporal gives, looked for again where the server went away meanwhile. */
+async function connected<T>(
+  context: CommandContext,
+  session: ServedSession,
+  call: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isConnectionLost(error) || context.signal.aborted) throw error
+      context.output.note('Temporal does not answer any more; looking for it')
+      await session.reconnect()
+    }
   }
 }
 
 async function untilEnded(
   context: CommandContext,
   session: ServedSession,
-  dataset: string,
-  followed: Followed,
-): Promise<RunRecord> {
+  input: SyncInput,
+  { runId, found }: Started,
+): Promise<{ record: RunRecord; waited: boolean }> {
+  const { dataset } = input
+  const { signal } = context
   const progress = showProgress(context, session, dataset)
+  const workers = noteWithoutWorkers(context, session, input)
+  // Whoever takes up a run that nobody follows any more takes it over; else it's someone else's.
+  const cancels = !found || session.own
+  let waited = false
   let ended = false
-  const onAbort = () => void followed.cancel()
-  context.signal.addEventListener('abort', onAbort, { once: true })
-  if (context.signal.aborted) onAbort()
+  const outcome = outcomeOf(context, session, dataset, runId, cancels).finally(() => {
+    ended = true
+  })
+  // Looked at below; here it must not count as unhandled while progress is shown.
+  outcome.catch(() => undefined)
   try {
-    const outcome = followed.result().finally(() => {
-      ended = true
-    })
-    // Looked at below; here it must not count as unhandled while progress is shown.
-    outcome.catch(() => undefined)
     while (!ended) {
-      const record = await recordOf(session, dataset, followed.runId)
+      const record = await recordOf(session, dataset, runId)
+      if (record && found && !waited && !joins(record, input)) {
+        waited = true
+        context.output.note(`waiting for run ${record.run} of ${dataset} (${record.mode}) to end`)
+      }
       if (record) await progress.show(record)
+      else await workers.look()
+      if (signal.aborted && !cancels) {
+        const run = record ? `run ${record.run}` : 'the run'
+        context.output.note(`${run} of ${dataset} goes on; end it: tidemark cancel ${dataset}`)
+        signal.throwIfAborted()
+      }
       await Promise.race([outcome.catch(() => undefined), pause(pollMs)])
     }
     const { run } = await outcome
-    return (await session.catalog.getRun(run)) as RunRecord
+    return { record: (await session.catalog.getRun(run)) as RunRecord, waited }
   } catch (error) {
-    const record = await recordOf(session, dataset, followed.runId)
-    if (record && record.state !== 'running') return record
-    if (context.signal.aborted && record) return record
-    throw new UserError('run-failed', `the run of ${dataset} failed: ${(error as Error).message}`, {
-      where: session.server ? `${session.server.ui}` : `sync/${dataset}`,
-      next: "See the run in Temporal's UI; then start it again: what was done isn't done twice.",
-      exit: 1,
-      cause: error,
-    })
+    const record = await recordOf(session, dataset, runId)
+    if (record && record.state !== 'running') return { record, waited }
+    throw signal.aborted || error instanceof UserError ? error : runFailed(session, dataset, error)
   } finally {
-    context.signal.removeEventListener('abort', onAbort)
     progress.end()
   }
+}
+
+/** A sync joins a sync of the same config: it is the run that was asked for. */
+function joins(record: RunRecord, input: SyncInput): boolean {
+  if (input.mode !== 'sync' || record.mode !== 'sync') return false
+  return record.configDigest === input.configDigest
+}
+
+/** `cancels`: Ctrl-C cancels it; then this waits until it has stopped in order. */
+async function outcomeOf(
+  context: CommandContext,
+  session: ServedSession,
+  dataset: string,
+  runId: string,
+  cancels: boolean,
+): Promise<SyncResult> {
+  return await connected(context, session, async () => {
+    const { workflow } = session.temporal.client
+    const handle = workflow.getHandle(workflowIdOf(dataset), undefined, {
+      firstExecutionRunId: runId,
+    })
+    const cancelling = Promise.withResolvers<never>()
+    const cancel = () => void handle.cancel().catch(cancelling.reject)
+    if (cancels && context.signal.aborted) cancel()
+    if (cancels) context.signal.addEventListener('abort', cancel, { once: true })
+    try {
+      return await Promise.race([handle.result() as Promise<SyncResult>, cancelling.promise])
+    } finally {
+      context.signal.removeEventListener('abort', cancel)
+    }
+  })
+}
+
+function runFailed(session: ServedSession, dataset: string, cause: unknown): UserError {
+  const words = rootOf(cause).message
+  return new UserError('run-failed', `the run of ${dataset} failed: ${words}`, {
+    where: session.server?.ui ?? workflowIdOf(dataset),
+    next: "See the run in Temporal's UI; then start it again: what was done isn't done twice.",
+    exit: EXIT.failed,
+    cause,
+  })
+}
+
+/** Temporal wraps what an activity threw: a workflow's failure in an activity's. */
+function rootOf(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
+  return error.cause instanceof Error ? rootOf(error.cause) : error
 }
 
 async function recordOf(

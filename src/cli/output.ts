@@ -15,6 +15,8 @@ export interface Output {
   table(headers: string[], rows: string[][], right?: string[]): void
   /** The command's answer, once; nothing but in JSON mode. */
   result(value: unknown): void
+  /** Raw text on standard output, in either mode; resolves when there is room for more. */
+  write(text: string): Promise<void>
   /** Standard error, in either mode: progress, and what isn't the answer. */
   note(text: string): void
 }
@@ -33,6 +35,11 @@ export function createOutput(json: boolean): Output {
     result: (value) => {
       if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
     },
+    write: (text) =>
+      new Promise((done) => {
+        if (process.stdout.write(text)) done()
+        else process.stdout.once('drain', done)
+      }),
     note: (text) => {
       process.stderr.write(`${text}\n`)
     },

@@ -2,7 +2,7 @@
 import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catalog.ts'
 import { EXIT } from '../errors.ts'
 import type { CommandContext } from './command.ts'
-import { bytes, count, duration, printable } from './output.ts'
+import { bytes, count, duration, printable, type Style } from './output.ts'
 
 /** Keys that are listed in a report; `show RUN` has the rest. */
 const listedMax = 20
@@ -10,8 +10,10 @@ const listedMax = 20
 export interface RunReport {
   run: RunRecord
   replicas: Awaited<ReturnType<Catalog['runReplicas']>>
-  /** What didn't go as planned, at most `listedMax` of each. */
+  /** What didn't go as planned, the first of each state; `show RUN` has all. */
   problems: { key: string; state: ItemState; replica: string; reason: string }[]
+  /** There are more of them. */
+  more: boolean
   exit: number
 }
 
@@ -23,17 +25,19 @@ export async function reportOf(
   { strict }: { strict: boolean },
 ): Promise<RunReport> {
   const problems: RunReport['problems'] = []
+  let more = false
   for (const state of TROUBLE) {
     const items = await catalog.readItems({
       run: record.run,
       states: [state],
       after: -1,
-      limit: listedMax,
+      limit: listedMax + 1,
     })
-    problems.push(...items.flatMap(problemsOf))
+    more ||= items.length > listedMax
+    problems.push(...items.slice(0, listedMax).flatMap(problemsOf))
   }
   const replicas = await catalog.runReplicas(record.run)
-  return { run: record, replicas, problems, exit: exitOf(record, strict) }
+  return { run: record, replicas, problems, more, exit: exitOf(record, strict) }
 }
 
 export function problemsOf(record: ItemRecord): RunReport['problems'] {
@@ -59,11 +63,14 @@ function reasonOf(outcome: ItemRecord['outcomes'][string]): string {
   return 'reason' in outcome ? outcome.reason : outcome.kind
 }
 
+/** What a run noted before it failed is no refusal. */
+const ownFailures = ['run-failed', 'ranges-failed', 'deletes-held']
+
 /** The first that applies, as the design orders them. */
 export function exitOf({ state, problem, counts }: RunRecord, strict: boolean): number {
   switch (state) {
     case 'failed':
-      return problem && problem.code !== 'run-failed' ? EXIT.unreachable : EXIT.failed
+      return problem && !ownFailures.includes(problem.code) ? EXIT.unreachable : EXIT.failed
     case 'cancelled':
       return EXIT.interrupted
     case 'held':
@@ -97,11 +104,28 @@ export function worstExit(exits: number[]): number {
   return ORDER.find((exit) => exits.includes(exit)) ?? EXIT.ok
 }
 
-export function printReport({ output }: CommandContext, report: RunReport): void {
-  const { run, replicas, problems } = report
+export function printReport(context: CommandContext, report: RunReport): void {
+  const { output } = context
+  printHead(context, report)
+  for (const { key, state, replica, reason } of report.problems.slice(0, listedMax)) {
+    const where = replica ? ` at ${replica}` : ''
+    output.line(`  ${state}: ${printable(key)}${where}: ${printable(reason)}`)
+  }
+  const { run } = report.run
+  if (report.more || report.problems.length > listedMax) {
+    output.line(`  … the rest: tidemark show ${run} --state ${TROUBLE.join(',')}`)
+  }
+}
+
+/** Of a run as a whole: state, counts, who was left out and why. */
+export function printHead(
+  { output }: CommandContext,
+  { run, replicas }: Pick<RunReport, 'run' | 'replicas'>,
+): void {
   const took = duration((run.endedAt ?? Date.now()) - run.startedAt)
-  const colour = run.state === 'complete' || run.state === 'planned' ? 'green' : 'yellow'
-  output.line(`run ${run.run} of ${run.dataset}: ${output.paint(colour, run.state)} in ${took}`)
+  const mode = run.mode === 'sync' ? 'run' : `${run.mode}, run`
+  const state = output.paint(stateColour(run.state), run.state)
+  output.line(`${mode} ${run.run} of ${run.dataset}: ${state} in ${took}`)
   output.line(`  ${countsLine(run)}`)
   for (const { replica, problem } of replicas.filter(({ state }) => state === 'unknown')) {
     output.line(
@@ -112,11 +136,11 @@ export function printReport({ output }: CommandContext, report: RunReport): void
     output.line(`  ${printable(run.problem.message)} [${run.problem.code}]`)
     if (run.problem.next) output.line(`  next: ${run.problem.next}`)
   }
-  for (const { key, state, replica, reason } of problems.slice(0, listedMax)) {
-    const where = replica ? ` at ${replica}` : ''
-    output.line(`  ${state}: ${printable(key)}${where}: ${printable(reason)}`)
-  }
-  if (problems.length > listedMax) output.line(`  … the rest: tidemark show ${run.run}`)
+}
+
+export function stateColour(state: RunRecord['state']): Style {
+  if (state === 'complete' || state === 'planned' || state === 'applied') return 'green'
+  return state === 'failed' ? 'red' : state === 'running' ? 'cyan' : 'yellow'
 }
 
 export function countsLine({ counts }: RunRecord): string {

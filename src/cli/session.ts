@@ -9,8 +9,6 @@ import {
   storedConfig,
 } from '../config/index.ts'
 import { UserError } from '../errors.ts'
-import type { TemporalClient } from '../temporal/connection.ts'
-import type { ServerInfo } from '../temporal/lock.ts'
 import type { CommandContext } from './command.ts'
 
 export interface Session {
@@ -19,14 +17,7 @@ export interface Session {
   close(): Promise<void>
 }
 
-/** A session with a Temporal server that has workers. */
-export interface ServedSession extends Session {
-  temporal: TemporalClient
-  /** Of the embedded server; null: Temporal is somebody else's. */
-  server: ServerInfo | null
-}
-
-/** The config in the catalog, so that runs can pin it; no Temporal. */
+/** The config in the catalog, so that runs can pin it; no Temporal: see `serve`. */
 export async function openSession(context: CommandContext): Promise<Session> {
   const config = await loadConfig(context.config)
   for (const { where, message } of config.warnings) context.output.note(`${where}: ${message}`)
@@ -41,78 +32,22 @@ export async function openSession(context: CommandContext): Promise<Session> {
   return { config, catalog, close: () => catalog.close() }
 }
 
-/**
- * Connects to the server that is up: the one named by --temporal or the config, else the embedded
- * one of this state folder; `start`: where none is up, it is brought up for as long as the session
- * is open. Without `start`, UserError `no-server`.
- */
-export async function openServed(
-  context: CommandContext,
-  { start }: { start: boolean },
-): Promise<ServedSession> {
-  const session = await openSession(context)
-  let stop = async () => {}
-  try {
-    const { readServer } = await import('../temporal/lock.ts')
-    const { connect } = await import('../temporal/connection.ts')
-    const { targetOf } = await import('../temporal/target.ts')
-    const elsewhere = context.temporal ?? session.config.temporal.address
-    let server = elsewhere ? null : await readServer(context.state)
-    if (!elsewhere && !server) {
-      if (!start) throw noServer(context.state)
-      const embedded = await startOwn(context)
-      stop = embedded.stop
-      server = embedded.server
-    }
-    const address = elsewhere ?? (server as ServerInfo).address
-    const temporal = await connect(await targetOf(session.config, address))
-    return {
-      ...session,
-      temporal,
-      server,
-      async close() {
-        await temporal.close()
-        await stop()
-        await session.close()
-      },
-    }
-  } catch (error) {
-    await stop()
-    await session.close()
-    throw error
-  }
-}
-
-async function startOwn(context: CommandContext) {
-  const { startEmbedded } = await import('../temporal/supervisor.ts')
-  return await startEmbedded({
-    stateDir: context.state,
-    configPath: context.config,
-    signal: context.signal,
-    log: context.output.note,
-    onEvent: (event) => {
-      if (event.kind !== 'died') return
-      context.output.note(`${event.program} ended unexpectedly; started again (${event.logFile})`)
-    },
-  })
-}
-
-function noServer(state: string): UserError {
-  return new UserError('no-server', 'no server is up on this state folder', {
-    where: state,
-    next: 'Start one: tidemark up',
-  })
-}
-
-/** The named datasets; none named: all that are enabled. */
+/** The named datasets, each once; none named: all that are enabled. */
 export function datasetsOf(config: Config, names: string[]): DatasetConfig[] {
-  if (names.length === 0) return config.datasets.filter(({ enabled }) => enabled)
-  return names.map((name) => {
-    const dataset = config.datasets.find((one) => one.name === name)
-    if (dataset) return dataset
-    throw new UserError('dataset-unknown', `the config has no dataset "${name}"`, {
-      where: config.file,
-      next: `It has: ${config.datasets.map((one) => one.name).join(', ')}`,
-    })
+  if (names.length > 0) return [...new Set(names)].map((name) => datasetNamed(config, name))
+  const enabled = config.datasets.filter((one) => one.enabled)
+  if (enabled.length > 0) return enabled
+  throw new UserError('no-dataset-enabled', 'the config has no dataset that is enabled', {
+    where: config.file,
+    next: 'Name one, or take `enabled: false` away.',
+  })
+}
+
+export function datasetNamed(config: Config, name: string): DatasetConfig {
+  const dataset = config.datasets.find((one) => one.name === name)
+  if (dataset) return dataset
+  throw new UserError('dataset-unknown', `the config has no dataset "${name}"`, {
+    where: config.file,
+    next: `It has: ${config.datasets.map((one) => one.name).join(', ')}`,
   })
 }

@@ -20,7 +20,10 @@ export interface TemporalClient {
 }
 
 /** gRPC's numbers: https://grpc.io/docs/guides/status-codes/ */
-const grpc = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
+const grpc = {
+  ...({ cancelled: 1, deadlineExceeded: 4, notFound: 5 } as const),
+  ...({ permissionDenied: 7, unavailable: 14, unauthenticated: 16 } as const),
+}
 
 const connectTimeoutMs = 5_000
 /** A history of more than gRPC's default 4 MiB can be fetched (Temporal ends it at 50 MiB). */
@@ -128,6 +131,12 @@ function explain(error: unknown, target: TemporalTarget, namespace: string): unk
         },
       )
   }
+}
+
+/** Whether the server went away in the middle of a call: it may be back, or be elsewhere. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = grpcCodeOf(error)
+  return code === grpc.unavailable || code === grpc.deadlineExceeded || code === grpc.cancelled
 }
 
 /** gRPC's own errors carry a number; the SDK wraps some of them as a cause. */

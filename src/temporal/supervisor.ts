@@ -10,6 +10,7 @@ import { workflowBundle } from './bundle.ts'
 import { type DevServer, startDevServer } from './dev-server.ts'
 import { type Kept, keepAlive } from './keep-alive.ts'
 import { lockState, type ServerInfo, type StateLock } from './lock.ts'
+import { endRunsOfOthers } from './other-versions.ts'
 import { markOf, type ProcessMark } from './processes.ts'
 import { type Exit, type Program, startProgram, tailOf, untilReady } from './program.ts'
 
@@ -74,7 +75,9 @@ async function startTree(tree: Tree, options: EmbeddedOptions, stateDir: string)
   const { onEvent = () => {} } = options
   const server = await tree.startTemporal()
   onEvent({ kind: 'temporal-ready', address: server.address, ui: server.ui })
-  await workflowBundle(stateDir)
+  const { codePath } = await workflowBundle(stateDir)
+  // Before the first worker could take one of them up.
+  await endRunsOfOthers(server.address, stateDir, codePath, options.log)
   const names = Array.from({ length: options.workers ?? 1 }, (_, index) => `worker-${index + 1}`)
   await Promise.all(
     names.map(async (worker) => {
@@ -210,7 +213,7 @@ function failing(name: string, last: unknown, logFile: string): UserError {
   const why = last instanceof Error ? last.message : String(last)
   return new UserError(
     'server-failing',
-    `${name} died five times in a minute and was given up: ${why}\n${tailOf(logFile)}`,
+    `${name} died five times, each soon after its start, and was given up: ${why}\n${tailOf(logFile)}`,
     {
       where: logFile,
       next: `Read ${logFile}; then start again: what was under way resumes.`,

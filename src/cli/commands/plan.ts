@@ -1,12 +1,15 @@
-import type { Catalog, ItemState, RunRecord } from '../../catalog/catalog.ts'
+import type { Catalog, ItemRecord, ItemState, RunRecord } from '../../catalog/catalog.ts'
+import { EXIT } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { followRun } from '../follow.ts'
 import { bytes, count, printable } from '../output.ts'
 import { exitOf, printReport, problemsOf, reportOf, worstExit } from '../run-report.ts'
-import { datasetsOf, openServed } from '../session.ts'
+import { serve } from '../serve.ts'
+import { datasetsOf, openSession } from '../session.ts'
 
-/** Lines that are shown of each kind; `show RUN` has all. */
+/** Lines that people are shown of each kind, and that JSON has; `show RUN` has all. */
 const listedMax = 20
+const keptMax = 1_000
 
 /** A stored plan of each named dataset: deletes and conflicts first, then counts and bytes. */
 export async function run(
@@ -14,93 +17,136 @@ export async function run(
   args: string[],
   options: CommandOptions,
 ): Promise<number> {
-  const session = await openServed(context, { start: true })
+  const session = await openSession(context)
+  let close = session.close
   try {
+    const datasets = datasetsOf(session.config, args)
+    const served = await serve(context, session, { start: true })
+    close = served.close
     const plans = []
     const exits: number[] = []
-    for (const { name } of datasetsOf(session.config, args)) {
-      const record = await followRun(context, session, { dataset: name, mode: 'plan' })
-      exits.push(exitOf(record, options.strict === true))
-      if (record.state !== 'planned') {
-        printReport(context, await reportOf(session.catalog, record, { strict: false }))
-        plans.push({ run: record })
-        continue
+    for (const { name } of datasets) {
+      const record = await followRun(context, served, { dataset: name, mode: 'plan' })
+      if (record.state === 'planned') {
+        const plan = await planOf(session.catalog, record)
+        const partial = plan.leftOut.length > 0 ? EXIT.partial : EXIT.ok
+        exits.push(worstExit([exitOf(record, options.strict === true), partial]))
+        print(context, plan)
+        plans.push(plan)
+      } else {
+        const report = await reportOf(session.catalog, record, { strict: false })
+        exits.push(report.exit)
+        printReport(context, report)
+        plans.push(report)
       }
-      const plan = await planOf(session.catalog, record)
-      print(context, plan)
-      plans.push(plan)
+      if (context.signal.aborted) break
     }
     context.output.result(plans)
     return worstExit(exits)
   } finally {
-    await session.close()
+    await close()
   }
 }
 
+/** The lists are the first `keptMax` of each; the counts are whole. */
 interface Plan {
   run: RunRecord
   deletes: { key: string; replicas: string[] }[]
   conflicts: { key: string; reason: string }[]
-  counts: { puts: number; deletes: number; adopts: number; conflicts: number; bytes: number }
   skipped: { key: string; replica: string; reason: string }[]
+  counts: {
+    puts: number
+    bytes: number
+    /** Keys. */
+    deletes: number
+    adopts: number
+    conflicts: number
+    skipped: number
+  }
+  leftOut: { replica: string; code: string; message: string }[]
 }
 
 async function planOf(catalog: Catalog, run: RunRecord): Promise<Plan> {
-  const plan: Plan = {
-    run,
-    deletes: [],
-    conflicts: [],
-    counts: { puts: 0, deletes: 0, adopts: 0, conflicts: 0, bytes: 0 },
-    skipped: [],
-  }
+  const counts = { puts: 0, bytes: 0, deletes: 0, adopts: 0, conflicts: 0, skipped: 0 }
+  const replicas = await catalog.runReplicas(run.run)
+  const leftOut = replicas.flatMap(({ replica, problem, state }) =>
+    state === 'unknown' && problem ? [{ replica, ...problem }] : [],
+  )
+  const plan: Plan = { run, deletes: [], conflicts: [], skipped: [], counts, leftOut }
   const states: ItemState[] = ['pending', 'deferred', 'conflict', 'skipped']
   for (let after = -1; ; ) {
     const page = await catalog.readItems({ run: run.run, states, after, limit: 1_000 })
-    for (const one of page) {
-      const { item, conflict, key } = one
-      for (const { do: verb } of item?.actions ?? []) {
-        plan.counts[verb === 'put' ? 'puts' : verb === 'delete' ? 'deletes' : 'adopts']++
-        if (verb === 'put') plan.counts.bytes += item?.head.content?.size ?? 0
-      }
-      const deleted = item?.actions.filter((action) => action.do === 'delete') ?? []
-      if (deleted.length > 0) {
-        plan.deletes.push({ key, replicas: deleted.map(({ replica }) => replica) })
-      }
-      if (conflict) {
-        plan.counts.conflicts++
-        const [problem] = problemsOf({ ...one, state: 'conflict' })
-        const decided = item ? `, ${item.head.origin} wins` : ', stays open'
-        plan.conflicts.push({ key, reason: `${problem?.reason}${decided}` })
-      }
-      if (one.state === 'skipped') plan.skipped.push(...problemsOf(one))
-    }
+    for (const one of page) add(plan, one)
     if (page.length < 1_000) return plan
     after = page[page.length - 1]?.seq ?? after
   }
 }
 
+function add({ counts, deletes, conflicts, skipped }: Plan, one: ItemRecord): void {
+  const { item, conflict, key } = one
+  const actions = item?.actions ?? []
+  for (const { do: verb } of actions) {
+    if (verb === 'adopt') counts.adopts++
+    if (verb === 'put') {
+      counts.puts++
+      counts.bytes += item?.head.content?.size ?? 0
+    }
+  }
+  const from = actions.filter((action) => action.do === 'delete').map(({ replica }) => replica)
+  if (from.length > 0) keep(deletes, { key, replicas: from }, () => counts.deletes++)
+  if (conflict) {
+    const [problem] = problemsOf({ ...one, state: 'conflict' })
+    const decided = item ? `, ${item.head.origin} wins` : ', stays open'
+    const reason = `${problem?.reason}${decided}`
+    keep(conflicts, { key, reason }, () => counts.conflicts++)
+  }
+  if (one.state !== 'skipped') return
+  for (const { replica, reason } of problemsOf(one)) {
+    keep(skipped, { key, replica, reason }, () => counts.skipped++)
+  }
+}
+
+function keep<T>(list: T[], value: T, counted: () => void): void {
+  counted()
+  if (list.length < keptMax) list.push(value)
+}
+
 function print({ output }: CommandContext, plan: Plan): void {
   const { run, counts, deletes, conflicts, skipped } = plan
   output.line(`plan ${run.run} of ${run.dataset}`)
-  const list = (title: string, lines: string[]) => {
-    if (lines.length === 0) return
+  for (const { replica, code, message } of plan.leftOut) {
+    output.line(`  ${replica} was left out: ${printable(message)} [${code}]`)
+  }
+  const list = (title: string, all: number, lines: string[]) => {
+    if (all === 0) return
     output.line(`  ${title}:`)
     for (const line of lines.slice(0, listedMax)) output.line(`    ${line}`)
-    if (lines.length > listedMax) output.line(`    … and ${lines.length - listedMax} more`)
+    if (all > listedMax) {
+      output.line(`    … and ${(all - listedMax).toLocaleString('en-US')} more`)
+    }
   }
   list(
-    `${count(deletes.length, 'key')} to delete`,
+    `${count(counts.deletes, 'key')} to delete`,
+    counts.deletes,
     deletes.map(({ key, replicas }) => `${printable(key)}  from ${replicas.join(', ')}`),
   )
   list(
-    `${count(conflicts.length, 'conflict')}`,
-    conflicts.map(({ key, reason }) => `${printable(key)}  ${reason}`),
+    count(counts.conflicts, 'conflict'),
+    counts.conflicts,
+    conflicts.map(({ key, reason }) => `${printable(key)}  ${printable(reason)}`),
   )
   list(
-    'skipped',
+    `${counts.skipped.toLocaleString('en-US')} skipped`,
+    counts.skipped,
     skipped.map(({ key, replica, reason }) => `${printable(key)}  at ${replica}: ${reason}`),
   )
   const total = `${count(counts.puts, 'object')} to write (${bytes(counts.bytes)})`
-  output.line(`  ${total}, ${counts.deletes} to delete, ${counts.adopts} equal already`)
-  output.line(`  carry it out: tidemark apply ${run.run}`)
+  const rest = `${count(counts.deletes, 'key')} to delete, ${counts.adopts} equal already`
+  output.line(`  ${total}, ${rest}`)
+  if (counts.puts + counts.deletes + counts.adopts + counts.conflicts === 0) {
+    output.line('  nothing to do')
+  } else {
+    output.line(`  all of it: tidemark show ${run.run}`)
+    output.line(`  carry it out: tidemark apply ${run.run}`)
+  }
 }

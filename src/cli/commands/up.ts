@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkStateFolder, loadConfig } from '../../config/index.ts'
-import { EXIT, UserError } from '../../errors.ts'
+import { EXIT } from '../../errors.ts'
 import { connect } from '../../temporal/connection.ts'
 import { syncSchedules } from '../../temporal/schedules.ts'
 import { startEmbedded } from '../../temporal/supervisor.ts'
 import { targetOf } from '../../temporal/target.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { wholeNumber } from '../numbers.ts'
 import { openSession } from '../session.ts'
 
 /** The embedded server: Temporal, a worker, and the Schedules of the config. Until Ctrl-C. */
@@ -50,20 +51,11 @@ export async function run(
   }
 }
 
-function numbers(options: CommandOptions): { port?: number; uiPort?: number; workers?: number } {
-  const read = (name: string, max: number) => {
-    const text = options[name]
-    if (text === undefined) return undefined
-    const value = Number(text)
-    if (Number.isInteger(value) && value >= 1 && value <= max) return value
-    throw new UserError('usage-invalid', `--${name} must be a whole number from 1 to ${max}`, {
-      next: 'See: tidemark up --help',
-    })
-  }
+function numbers(options: CommandOptions) {
   const [port, uiPort, workers] = [
-    read('port', 65_535),
-    read('uiPort', 65_535),
-    read('workers', 64),
+    wholeNumber(options, 'port', { max: 65_535 }),
+    wholeNumber(options, 'uiPort', { max: 65_535 }),
+    wholeNumber(options, 'workers', { max: 64 }),
   ]
   return {
     ...(port === undefined ? {} : { port }),
