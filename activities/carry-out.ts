@@ -6,12 +6,13 @@ import type { Connector } from '../connectors/connector.ts'
 import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { RETRIED, StoreError } from '../src/errors.ts'
 import { actionTriesMax } from '../src/limits.ts'
-import type { Action, Content, Outcome, PlanItem } from '../src/model.ts'
-import { compareContent, sameToken } from '../src/sync/content.ts'
+import type { Action, Content, Entry, Outcome, PlanItem } from '../src/model.ts'
+import { sameToken } from '../src/sync/content.ts'
 import type { Attempt } from './attempt.ts'
 import type { Committer } from './commit.ts'
 import type { ByteBudget } from './lanes.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
+import { sameContent } from './same-content.ts'
 import { SourceError, type Target, transfer, type Written } from './transfer.ts'
 
 export interface Work {
@@ -87,28 +88,41 @@ async function lookFirst(
 ): Promise<Action[]> {
   const left: Action[] = []
   for (const action of actions) {
-    const connector = action.do === 'adopt' ? null : connectorOf(work.context, action.replica)
-    if (action.do === 'adopt' || connector === null) {
-      left.push(action)
-      continue
-    }
-    const entry = await connector.stat(item.key, { signal: work.attempt.signal })
-    const untouched =
-      action.expect === null ? entry === null : sameToken(action.expect, entry?.token ?? null)
-    const content = item.head.content
-    if (untouched) left.push(action)
-    else if (content === null && entry === null) outcomes[action.replica] = done(null, null)
-    else if (content && entry && compareContent(content, entry) === 'same') {
-      outcomes[action.replica] = done(entry.token, entry)
-    } else outcomes[action.replica] = { kind: 'changed-meanwhile' }
+    const outcome = await lookAt(work, item, action)
+    if (outcome) outcomes[action.replica] = outcome
+    else left.push(action)
   }
   return left
 }
 
+/** null: it is as the plan saw it, so the action is still to be done. */
+async function lookAt(work: Work, item: PlanItem, action: Action): Promise<Outcome | null> {
+  const connector = action.do === 'adopt' ? null : connectorOf(work.context, action.replica)
+  if (action.do === 'adopt' || connector === null) return null
+  const entry = await connector.stat(item.key, { signal: work.attempt.signal })
+  if (entry === null) {
+    if (action.expect === null) return null
+    return item.head.content === null ? done(null, null) : { kind: 'changed-meanwhile' }
+  }
+  if (sameToken(action.expect, entry.token)) return null
+  return await alreadyThere(work, item, connector, entry)
+}
+
+/** The token moved: by us, if the content is the one that was to be written (I6). */
+async function alreadyThere(
+  work: Work,
+  item: PlanItem,
+  connector: Connector,
+  entry: Entry,
+): Promise<Outcome> {
+  if (item.head.content === null) return { kind: 'changed-meanwhile' }
+  const { context, attempt } = work
+  const content = await sameContent(context, item, connector, entry, attempt.signal)
+  return content ? done(entry.token, content) : { kind: 'changed-meanwhile' }
+}
+
 function done(token: Written['token'] | null, content: Content | null): Outcome {
-  const { size, digests, metadata } = content ?? { size: 0, digests: {}, metadata: undefined }
-  const bare = content ? { size, digests, ...(metadata ? { metadata } : {}) } : null
-  return { kind: 'done', token, content: bare }
+  return { kind: 'done', token, content }
 }
 
 // ── what would be lost ──────────────────────────────────────────────────────────────────────────
@@ -157,13 +171,25 @@ async function putAll(
   }
   if (targets.length === 0) return
   const results = await fromAnySource(work, item, targets)
-  results.forEach((result, i) => {
-    const { replica } = targets[i] as { replica: string }
-    outcomes[replica] =
-      result instanceof StoreError
-        ? refused(work, replica, result)
-        : { kind: 'done', token: result.token, content: result.content }
-  })
+  await Promise.all(
+    results.map(async (result, i) => {
+      const target = targets[i] as Target & { replica: string }
+      outcomes[target.replica] = await outcomeOfPut(work, item, target, result)
+    }),
+  )
+}
+
+async function outcomeOfPut(
+  work: Work,
+  item: PlanItem,
+  { connector, replica }: Target & { replica: string },
+  result: Written | StoreError,
+): Promise<Outcome> {
+  if (!(result instanceof StoreError)) return done(result.token, result.content)
+  if (result.code !== 'changed-meanwhile') return refused(work, replica, result)
+  // A killed worker's request may have arrived after it was looked for.
+  const entry = await connector.stat(item.key, { signal: work.attempt.signal })
+  return entry ? await alreadyThere(work, item, connector, entry) : { kind: 'changed-meanwhile' }
 }
 
 /** The first source that can be read; a key that is gone or changed there is the item's end. */

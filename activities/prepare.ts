@@ -137,7 +137,9 @@ async function lookAt(
 ): Promise<Connector | null> {
   try {
     const connector = await deps.open(config, replica)
-    const identity = await identify(connector, signal)
+    // On a mount that is gone, an id would be made in the empty folder where it was.
+    const create = (await deps.catalog.getLocation(replica)) === null
+    const identity = await identify(connector, create, signal)
     await checkIdentity(deps, replica, identity)
     const none = { seen: 0, gone: 0 }
     await deps.catalog.putRunReplica(run, { replica, state: 'ok', problem: null, ...none })
@@ -153,10 +155,14 @@ async function lookAt(
 }
 
 /** Tried here and not by Temporal: one location that is down must not hold up the others. */
-async function identify(connector: Connector, signal: AbortSignal): Promise<string> {
+async function identify(
+  connector: Connector,
+  create: boolean,
+  signal: AbortSignal,
+): Promise<string> {
   for (let tries = 1; ; tries++) {
     try {
-      return await connector.identity({ signal, create: true })
+      return await connector.identity({ signal, create })
     } catch (error) {
       const again = error instanceof StoreError && RETRIED[error.code] && tries < listTriesMax
       if (!again) throw error

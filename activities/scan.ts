@@ -9,11 +9,12 @@ import type { BaselineRow, Decision, Key, Moment, Observation, RunNumber } from 
 import { compareKeys, keyProblem } from '../src/sync/keys.ts'
 import { type JoinedKey, mergeJoin } from '../src/sync/merge-join.ts'
 import { reconcile } from '../src/sync/reconcile.ts'
+import { isUnchanged } from '../src/sync/unchanged.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
 import { listingOf } from './listing.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
-import { emptyTally, type TalliedKey, type Tally, tally } from './tally.ts'
+import { emptyTally, type TalliedKey, type Tally, tally, tallyUnchanged } from './tally.ts'
 
 export interface ScanResult {
   /** The range has been scanned to its end. */
@@ -143,6 +144,11 @@ async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promis
       found.excluded++
       continue
     }
+    if (isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
+      tallyUnchanged(found, context)
+      if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
+      continue
+    }
     const one = { ...joined, unholdable: holdable(context, joined) }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
@@ -225,11 +231,15 @@ async function openConflictsOf(
 async function closeIfAgreed(scan: Scan, one: TalliedKey, decision: Decision): Promise<void> {
   const agreed = decision.kind === 'nothing' || (decision.kind === 'item' && !decision.conflict)
   if (!agreed || one.observations.some(({ kind }) => kind === 'unknown')) return
-  await scan.deps.catalog.endConflict(scan.context.dataset.name, scan.moment.run, one.key, {
+  await closeConflict(scan, one.key)
+}
+
+async function closeConflict({ deps, context, moment }: Scan, key: Key): Promise<void> {
+  await deps.catalog.endConflict(context.dataset.name, moment.run, key, {
     state: 'closed',
     resolution: null,
     conflict: null,
     identity: null,
-    at: scan.moment.to,
+    at: moment.to,
   })
 }

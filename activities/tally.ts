@@ -52,6 +52,16 @@ export function tally(
   add(found, 'skipped', Object.keys(skipped).length)
 }
 
+/** A key that every replica shows as it was agreed. */
+export function tallyUnchanged(found: Tally, context: RunContext): void {
+  found.scanned++
+  add(found, 'scanned', 1)
+  for (const { name } of context.replicas) {
+    found.seen[name] ??= { seen: 0, gone: 0 }
+    found.seen[name].seen++
+  }
+}
+
 /** Where the key exists somewhere, and a store can't take it. */
 function skips({ unholdable, observations }: TalliedKey): Record<string, Outcome> {
   if (!observations.some(({ kind }) => kind === 'entry')) return {}

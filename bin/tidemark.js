@@ -16,9 +16,10 @@ else handOver(findNode())
 async function start() {
   endWithParent()
   module.enableCompileCache?.()
-  // The published package has only `dist`, since Node strips no types below node_modules.
-  const built = join(root, 'dist', 'src', 'cli', 'main.js')
-  const entry = existsSync(built) ? built : join(root, 'src', 'cli', 'main.ts')
+  // The published package has only `dist`, since Node strips no types below node_modules; in a
+  // checkout the sources go first, so that an old build is never run for the code that is there.
+  const source = join(root, 'src', 'cli', 'main.ts')
+  const entry = existsSync(source) ? source : join(root, 'dist', 'src', 'cli', 'main.js')
   const { main } = await import(pathToFileURL(entry).href)
   await main(process.argv.slice(2))
 }

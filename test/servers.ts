@@ -110,7 +110,7 @@ export async function startS3(options: ServerOptions = {}): Promise<S3Server & R
     name: 'versitygw',
     options,
     command: await getTool(versitygwTool, { report }),
-    args: (port, data) => ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', data],
+    args: (port, data) => ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', 'posix', data],
     environment: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
   })
   const endpoint = `http://127.0.0.1:${port}`

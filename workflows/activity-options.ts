@@ -17,7 +17,7 @@ export function activitiesOn(taskQueue: string): Activities {
     taskQueue,
     startToCloseTimeout: '6h',
     // A killed worker is noticed after this long; heartbeats go out every second.
-    heartbeatTimeout: '8s',
+    heartbeatTimeout: '6s',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry,
   })

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Exit, Program } from './program.ts'
 
-/** This many deaths in this time, and it's given up: the next start would die as well. */
+/** So many deaths one after the other, each soon after its start, and it's given up: the next start
+ *  would die as well. One that was up for a while was killed, or met something rare. */
 const deathsMax = 5
-const deathsWindowMs = 60_000
+const soonMs = 3_000
 const backoffMs = { first: 100, most: 5_000 } as const
 
 export interface Kept {
@@ -26,7 +27,8 @@ export interface KeepAliveOptions {
 
 export function keepAlive(first: Program, options: KeepAliveOptions): Kept {
   const halting = new AbortController()
-  const deaths: number[] = []
+  let deaths = 0
+  let readyAt = performance.now()
 
   async function watch(): Promise<void> {
     let program: Program | null = first
@@ -42,9 +44,11 @@ export function keepAlive(first: Program, options: KeepAliveOptions): Kept {
       if (halting.signal.aborted) return
       try {
         program = await options.start()
+        readyAt = performance.now()
         options.onRestart()
       } catch (error) {
         // A start that fails is one more death.
+        readyAt = performance.now()
         program = null
         last = error
       }
@@ -52,11 +56,9 @@ export function keepAlive(first: Program, options: KeepAliveOptions): Kept {
   }
 
   async function pauseAfterDeath(exit: Exit, last: unknown): Promise<void> {
-    const now = performance.now()
-    deaths.push(now)
-    while ((deaths[0] ?? now) < now - deathsWindowMs) deaths.shift()
-    if (deaths.length >= deathsMax) throw options.gaveUp(last)
-    const pauseMs = Math.min(backoffMs.first * 3 ** (deaths.length - 1), backoffMs.most)
+    deaths = performance.now() - readyAt < soonMs ? deaths + 1 : 1
+    if (deaths >= deathsMax) throw options.gaveUp(last)
+    const pauseMs = Math.min(backoffMs.first * 3 ** (deaths - 1), backoffMs.most)
     options.onDeath(exit, pauseMs)
     // A halt ends it early, and the caller looks whether it came.
     await sleep(pauseMs, undefined, { signal: halting.signal }).catch(() => {})

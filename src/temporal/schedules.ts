@@ -6,7 +6,7 @@ import { hostId, hostTaskQueue } from './host.ts'
 
 const prefix = 'tidemark/'
 /** A server that was down starts what it missed within this long, once (default: a year). */
-const catchupWindow = '10m'
+const catchupWindow = 10 * 60 * 1000
 
 /** Gives a line for each Schedule: what there is now. Only our own ids are touched. */
 export async function syncSchedules(

@@ -1,0 +1,42 @@
+/** In front of an S3 server: counts the writes that the server confirmed, per key. */
+import { Agent, createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface CountingProxy {
+  endpoint: string
+  /** By the request's path: how many PUTs were answered with 200. */
+  written: Map<string, number>
+  close(): Promise<void>
+}
+
+export async function countingProxy(target: string): Promise<CountingProxy> {
+  const { hostname, port } = new URL(target)
+  const agent = new Agent({ keepAlive: true })
+  const written = new Map<string, number>()
+  const server = createServer((incoming, outgoing) => {
+    const { method, headers } = incoming
+    const path = incoming.url ?? '/'
+    const onward = request({ hostname, port, method, headers, path, agent }, (reply) => {
+      if (method === 'PUT' && reply.statusCode === 200) {
+        written.set(path, (written.get(path) ?? 0) + 1)
+      }
+      outgoing.writeHead(reply.statusCode ?? 502, reply.headers)
+      reply.pipe(outgoing)
+    })
+    // A killed worker takes its connections along: the server must not see half a body as whole.
+    onward.on('error', () => outgoing.destroy())
+    incoming.on('error', () => onward.destroy())
+    outgoing.on('close', () => onward.destroy())
+    incoming.pipe(onward)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    written,
+    async close() {
+      server.closeAllConnections()
+      agent.destroy()
+      await new Promise((done) => server.close(done))
+    },
+  }
+}
