@@ -66,7 +66,7 @@ export async function copyFrom(
     return { ...(await copyInParts(store, asked, from, expected, headers, options)), metadata }
   }
   const { entry, reply } = await openObject(store, taken, from.token, undefined, from.place)
-  const body = await wholeOf(store, asked, await bodyOf(store, taken, reply, entry.size), size)
+  const body = await wholeOf(store, asked, bodyOf(store, taken, reply, entry.size), size)
   const metadata = options.metadata ?? entry.metadata ?? {}
   const headers = headersFor(metadata)
   return { ...(await putWhole(store, asked, body, expected, headers, options)), metadata }

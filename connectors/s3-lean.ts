@@ -3,12 +3,12 @@
  * CPU this way against 0.81, a get 0.13 against 0.72. It signs, sends, and turns every failure into
  * a StoreError. It retries nothing, but for the one case in `isStaleConnection`.
  */
-import { createHmac, hash } from 'node:crypto'
-import { Agent, type Dispatcher } from 'undici'
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
+import { Agent } from 'undici'
 import { StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
 import { answered, failure, s3CodeOf } from './s3-errors.ts'
-import type { Headers } from './s3-metadata.ts'
+import { exchange, type HttpReply, wholeBody } from './s3-http.ts'
 
 export interface Credentials {
   accessKeyId: string
@@ -49,17 +49,12 @@ export interface LeanRequest {
   signal: AbortSignal
 }
 
-export interface LeanReply {
-  status: number
-  headers: Headers
-  body: Dispatcher.ResponseData['body']
-}
-
 export interface LeanClient {
-  /** A success with its body still to be read; any other status is thrown. */
-  open(request: LeanRequest): Promise<LeanReply>
-  /** The same with its body read whole, as text. */
-  call(request: LeanRequest): Promise<Omit<LeanReply, 'body'> & { text: string }>
+  /** A success with its body still to be read, at once there up to `wholeBytesMax`; any other
+   *  status is thrown. */
+  open(request: LeanRequest, wholeBytesMax: number): Promise<HttpReply>
+  /** The same with its body as text. */
+  call(request: LeanRequest): Promise<Pick<HttpReply, 'status' | 'headers'> & { text: string }>
   close(): Promise<void>
 }
 
@@ -71,6 +66,8 @@ const headersTimeoutMs = 300_000
 const bodyTimeoutMs = 60_000
 /** Credentials are asked for anew this long before they expire, ms: as the SDK does. */
 const refreshEarlyMs = 300_000
+/** … but not more often than this, ms, where it goes on giving those that are about to expire. */
+const refreshEveryMs = 10_000
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 export function createLeanClient(
@@ -86,57 +83,59 @@ export function createLeanClient(
   })
   const sign = createSigner(target.region)
   let credentials: Credentials | undefined
+  let asking: Promise<Credentials> | undefined
+  let askedAt = 0
   /** The store's clock minus ours, ms: learned when it says that ours is wrong. */
   let clockOffsetMs = 0
 
+  /** One question at a time, however many requests wait for its answer. */
   async function currentCredentials(request: LeanRequest): Promise<Credentials> {
-    const expires = credentials?.expiration?.getTime() ?? Number.POSITIVE_INFINITY
-    if (credentials && expires - Date.now() > refreshEarlyMs) return credentials
+    if (credentials && !isDue(credentials, askedAt)) return credentials
+    asking ??= target.credentials(credentials !== undefined).finally(() => {
+      asking = undefined
+      askedAt = Date.now()
+    })
     try {
-      credentials = await target.credentials(credentials !== undefined)
+      credentials = await asking
       return credentials
     } catch (error) {
       throw failure(location, request, 'unauthenticated', `no credentials: ${words(error)}`, error)
     }
   }
 
-  async function send(request: LeanRequest, again = false): Promise<LeanReply> {
+  async function send(
+    request: LeanRequest,
+    wholeBytesMax: number,
+    again = false,
+  ): Promise<HttpReply> {
     const by = await currentCredentials(request)
     const { origin, path: root } = request.bucket ? target.addressOf(request.bucket) : target
     const path = `${root}/${request.object === undefined ? '' : encodePath(request.object)}`
     const query = queryString(request.query)
-    const headers = sign(request, origin, path, query, by, Date.now() + clockOffsetMs)
+    const sent = {
+      origin,
+      method: request.method,
+      path: query ? `${path}?${query}` : path,
+      headers: sign(request, origin, path, query, by, Date.now() + clockOffsetMs),
+      body: request.body ?? null,
+      // undici would close the connection after each HEAD.
+      reset: false,
+    }
     try {
-      const reply = await agent.request({
-        origin,
-        method: request.method,
-        path: query ? `${path}?${query}` : path,
-        headers,
-        body: request.body ?? null,
-        signal: request.signal,
-      })
-      return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+      return await exchange(agent, sent, request.signal, wholeBytesMax)
     } catch (error) {
       const safe = request.method === 'GET' || request.method === 'HEAD'
       if (safe && !again && !request.signal.aborted && isStaleConnection(error)) {
-        return send(request, true)
+        return send(request, wholeBytesMax, true)
       }
       throw networkFailure(location, request, error)
     }
   }
 
-  async function readText(request: LeanRequest, reply: LeanReply): Promise<string> {
-    try {
-      return await reply.body.text()
-    } catch (error) {
-      throw networkFailure(location, request, error)
-    }
-  }
-
-  async function open(request: LeanRequest): Promise<LeanReply> {
-    const reply = await send(request)
+  async function open(request: LeanRequest, wholeBytesMax: number): Promise<HttpReply> {
+    const reply = await send(request, wholeBytesMax)
     if (reply.status >= 200 && reply.status < 300) return reply
-    const body = await readText(request, reply)
+    const body = (await wholeBody(reply.body)).toString()
     const error = answered(location, request, reply.status, reply.headers, body)
     if (error.code === 'unauthenticated') credentials = undefined
     if (s3CodeOf(error) === 'RequestTimeTooSkewed') clockOffsetMs = offsetOf(reply.headers.date)
@@ -146,13 +145,19 @@ export function createLeanClient(
   return {
     open,
     async call(request) {
-      const { status, headers, ...reply } = await open(request)
-      return { status, headers, text: await readText(request, { status, headers, ...reply }) }
+      const { status, headers, body } = await open(request, Number.POSITIVE_INFINITY)
+      return { status, headers, text: (await wholeBody(body)).toString() }
     },
     async close() {
       await agent.destroy()
     },
   }
+}
+
+function isDue({ expiration }: Credentials, askedAt: number): boolean {
+  const now = Date.now()
+  if (!expiration || expiration.getTime() - now > refreshEarlyMs) return false
+  return expiration.getTime() <= now || now - askedAt > refreshEveryMs
 }
 
 /** Everything below HTTP: the store was not reached, or its answer didn't arrive. */
@@ -188,16 +193,17 @@ function offsetOf(date: string | string[] | undefined): number {
 /** Gives the headers to send: those of the request, and what the signature needs. */
 function createSigner(region: string) {
   let keyFor = ''
-  let signingKey: Buffer = Buffer.alloc(0)
+  let signingKey: KeyObject | undefined
 
   /** It changes by day: three of the four HMACs of a signature are spared. */
-  function keyOf(secret: string, day: string): Buffer {
+  function keyOf(secret: string, day: string): KeyObject {
     const name = `${day}/${secret}`
-    if (name !== keyFor) {
-      signingKey = [day, region, 's3', 'aws4_request'].reduce(
+    if (!signingKey || name !== keyFor) {
+      const bytes = [day, region, 's3', 'aws4_request'].reduce(
         (key, part) => createHmac('sha256', key).update(part).digest(),
         Buffer.from(`AWS4${secret}`),
       )
+      signingKey = createSecretKey(bytes)
       keyFor = name
     }
     return signingKey
@@ -211,7 +217,7 @@ function createSigner(region: string) {
     by: Credentials,
     now: number,
   ): Record<string, string> {
-    const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')
+    const time = timeOf(now)
     const day = time.slice(0, 8)
     const payload = request.sha256 ?? (request.body?.length ? 'UNSIGNED-PAYLOAD' : EMPTY_SHA256)
     const headers: Record<string, string> = {
@@ -221,7 +227,7 @@ function createSigner(region: string) {
       'x-amz-date': time,
     }
     if (by.sessionToken) headers['x-amz-security-token'] = by.sessionToken
-    const names = Object.keys(headers).sort()
+    const names = Object.keys(headers).sort(byUnits)
     let canonical = ''
     for (const name of names) canonical += `${name}:${canonicalValue(headers[name] ?? '')}\n`
     const signed = names.join(';')
@@ -234,6 +240,18 @@ function createSigner(region: string) {
     headers.authorization = `AWS4-HMAC-SHA256 Credential=${by.accessKeyId}/${scope}, SignedHeaders=${signed}, Signature=${signature}`
     return headers
   }
+}
+
+let lastSecond = 0
+let lastTime = ''
+/** `20260101T000000Z`, made once a second. */
+function timeOf(now: number): string {
+  const second = Math.floor(now / 1_000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastTime = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')
+  }
+  return lastTime
 }
 
 function canonicalValue(value: string): string {
@@ -254,6 +272,11 @@ function encode(text: string): string {
 
 function queryString(query: Record<string, string> | undefined): string {
   if (!query) return ''
-  const names = Object.keys(query).sort()
+  const names = Object.keys(query).sort(byUnits)
   return names.map((name) => `${encode(name)}=${encode(query[name] ?? '')}`).join('&')
+}
+
+/** Names of headers and of query parameters are ASCII: units are bytes. */
+function byUnits(a: string, b: string): number {
+  return a < b ? -1 : 1
 }

@@ -68,7 +68,8 @@ export function createStore(
   const { bucket, prefix } = options
   const location = context.name
   const provider = PROVIDERS[target.provider]
-  const client = createLeanClient(target, { location, connections: context.concurrency })
+  // Twice: a read may hold its connection while it waits for a write to this same place.
+  const client = createLeanClient(target, { location, connections: context.concurrency * 2 })
   const traits = traitsOf(provider, options, target, context)
   const etags = createEtags(traits, target.provider === 'aws')
   const storageClass = options['storage-class']

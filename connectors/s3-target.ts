@@ -153,7 +153,7 @@ async function find(options: Options): Promise<Omit<Resolved, 'addressOf'>> {
   const { endpoint, bucket } = options
   const provider = options.provider ?? providerAt(endpoint)
   const traits = PROVIDERS[provider]
-  const pathStyle = options['path-style'] ?? (traits.pathStyle || bucket.includes('.'))
+  const pathStyle = options['path-style'] ?? (traits.pathStyle || !isLabel(bucket, endpoint))
   const region = options.region ?? regionOf(endpoint) ?? traits.region
   const keys = fixedKeys(options)
   const account = keys?.accessKeyId ?? `profile ${options.profile ?? 'default'}`
@@ -197,6 +197,12 @@ async function find(options: Options): Promise<Omit<Resolved, 'addressOf'>> {
   const found = options.provider ?? providerAt(origin)
   const place = found === 'aws' ? 'aws' : origin
   return { origin, path, place, provider: found, region: chosen, account, credentials }
+}
+
+/** A bucket can't be put before an IP address, nor one with dots under a wildcard certificate. */
+function isLabel(bucket: string, endpoint: string | undefined): boolean {
+  const host = endpoint ? new URL(endpoint).hostname : ''
+  return !bucket.includes('.') && !/^[\d.]+$|:/.test(host)
 }
 
 interface SdkRequest {

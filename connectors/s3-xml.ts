@@ -62,7 +62,7 @@ function readObject(
   const raw = field(xml, start, stop, '<Key>')
   const size = Number(field(xml, start, stop, '<Size>'))
   const modifiedAt = parseTime(field(xml, start, stop, '<LastModified>'))
-  const etag = bareEtag(unescapeXml(field(xml, start, stop, '<ETag>')))
+  const etag = listedEtag(field(xml, start, stop, '<ETag>'))
   if (!Number.isSafeInteger(size) || size < 0 || Number.isNaN(modifiedAt) || !raw || !etag) {
     throw new Error('an object has no key, or a size, time or ETag that makes no sense')
   }
@@ -75,6 +75,16 @@ function field(xml: string, start: number, stop: number, tag: string): string {
   const at = xml.indexOf(tag, start)
   if (at < 0 || at > stop) throw new Error(`an object has no ${tag}`)
   return xml.slice(at + tag.length, xml.indexOf('<', at + tag.length))
+}
+
+/** Its quotes come as `&quot;` or `&#34;`: cut off, not replaced, or they cost half of the scan. */
+function listedEtag(text: string): string {
+  for (const quote of ['&quot;', '&#34;']) {
+    if (text.startsWith(quote) && text.endsWith(quote)) {
+      return unescapeXml(text.slice(quote.length, -quote.length))
+    }
+  }
+  return bareEtag(unescapeXml(text))
 }
 
 // Objects written together share their second: most pages parse a handful of times.

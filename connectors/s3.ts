@@ -62,7 +62,7 @@ export async function create(
       const asked = { operation: 'read', key, signal }
       const { entry, reply } = await openObject(store, asked, token, range)
       const bytes = range ? Math.max(0, range.end - range.start) : entry.size
-      return { entry, body: await bodyOf(store, asked, reply, bytes) }
+      return { entry, body: bodyOf(store, asked, reply, bytes) }
     },
 
     async write(key, body, expected, options) {
