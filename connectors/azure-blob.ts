@@ -19,8 +19,8 @@ import type { OptionsOf } from './options.ts'
 import { gather } from './whole.ts'
 
 /** Characters; counted as bytes here, which refuses some long names that Azure would take, and
- *  that no other object store does:
- *  https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata */
+ *  that no other object store does. The rules of names are on learn.microsoft.com under "Naming and
+ *  referencing containers, blobs, and metadata". */
 const nameBytesMax = 1024
 const segmentsMax = 254
 /** 50,000 blocks of 4,000 MiB. */
@@ -154,7 +154,7 @@ export async function create(
 
   // ── https://learn.microsoft.com/rest/api/storageservices/delete-blob ──
 
-  /** Without `x-ms-delete-snapshots`: a blob with snapshots is refused rather than lost with them. */
+  /** Without `x-ms-delete-snapshots`: a blob that has some is refused, they would go with it. */
   const remove: Connector['remove'] = async (key, expect, { beforeCommit, signal }) => {
     const asked = { operation: 'remove', key, signal }
     if (!key.isWellFormed()) throw api.failure('not-found', 'no blob has this name', asked)

@@ -2,10 +2,10 @@ import { inject } from 'vitest'
 import { gcsWorld } from '../connectors/gcs-world.ts'
 import { conformance } from './suite.ts'
 
-const stale = 'fake-gcs-server deletes whatever the generation; see connectors/gcs.test.ts'
-const blind = "fake-gcs-server's rewrite heeds no precondition; see connectors/gcs.test.ts"
+const stale = 'fake-gcs-server deletes at any generation; gcs.test.ts asserts the request'
+const blind = "fake-gcs-server's rewrite heeds no precondition; gcs.test.ts asserts the request"
 const status =
-  'fake-gcs-server takes the question how much it has for the end; see connectors/gcs.test.ts'
+  'fake-gcs-server takes the question how much it has for the end; see gcs-upload.test.ts'
 
 conformance({
   name: 'gcs',

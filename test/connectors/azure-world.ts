@@ -1,12 +1,22 @@
-/** A container of its own on Azurite, with the SDK as the one who acts behind our back. */
+/** Azure for tests: a container on Azurite, or a server that says what it is told to. */
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { BlobServiceClient } from '@azure/storage-blob'
+import { inject, onTestFinished } from 'vitest'
 import { create } from '../../connectors/azure-blob.ts'
+import type { Connector } from '../../connectors/connector.ts'
+import { digestsOf } from '../../connectors/digests.ts'
 import type { OptionsOf } from '../../connectors/options.ts'
 import { freePort } from '../../src/temporal/ports.ts'
 import { suiteContext, type World } from '../conformance/suite.ts'
+import { calling, text } from '../conformance/world.ts'
 import type { AzureServer } from '../servers.ts'
+import {
+  type Answer,
+  type Recorded,
+  type ScriptedServer,
+  scriptedServer,
+} from './scripted-server.ts'
 
 export function azureOptions(
   container: string,
@@ -15,6 +25,7 @@ export function azureOptions(
   return { type: 'azure-blob', container, prefix: '', hierarchical: false, ...given }
 }
 
+/** A container of its own, with the SDK as the one who acts behind our back. */
 export async function azureWorld(server: AzureServer): Promise<World> {
   const { connectionString } = server
   const service = BlobServiceClient.fromConnectionString(connectionString)
@@ -85,4 +96,55 @@ function countBlocks(container: string) {
   }
   created.subscribe(look)
   return counted
+}
+
+export const key = Buffer.from('a key').toString('base64')
+export const bytes = text('content')
+export const md5 = Buffer.from(digestsOf(bytes).md5 ?? '', 'hex').toString('base64')
+export const token = { id: '0x1' }
+
+export type Given = Partial<OptionsOf<'azure-blob'>>
+
+export async function connectorAt(given: Given): Promise<Connector> {
+  const connector = await create(
+    azureOptions('cont', { prefix: 'p/', ...given }),
+    suiteContext('azure'),
+  )
+  onTestFinished(() => connector.close())
+  return connector
+}
+
+export async function scripted(
+  answer: (request: Recorded) => Answer | Promise<Answer>,
+  given: Given = { account: 'me', 'account-key': key },
+): Promise<ScriptedServer & { connector: Connector }> {
+  const server = await scriptedServer(answer)
+  return { ...server, connector: await connectorAt({ endpoint: server.endpoint, ...given }) }
+}
+
+/** A fresh container on Azurite. */
+export async function azurite() {
+  const server = inject('servers').azure
+  const world = await azureWorld(server)
+  onTestFinished(() => world.close())
+  const identity = await world.connector.identity({ ...calling(), create: false })
+  const name = identity.slice(`azure:${server.endpoint}/`.length).split('/')[0] ?? ''
+  const service = BlobServiceClient.fromConnectionString(server.connectionString)
+  const at = async (given: Given) => {
+    const options = azureOptions(name, { prefix: 'some where/', ...given })
+    const connector = await create(options, suiteContext('azure'))
+    onTestFinished(() => connector.close())
+    return connector
+  }
+  return { ...world, server, name, at, container: service.getContainerClient(name) }
+}
+
+export function refusal(status: number, code: string): Answer {
+  const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`
+  return { status, headers: { 'x-ms-error-code': code }, body }
+}
+
+export function page(inner: string, next = '<NextMarker />') {
+  const results = `<Blobs>${inner}</Blobs>${next}`
+  return `<?xml version="1.0"?><EnumerationResults>${results}</EnumerationResults>`
 }
