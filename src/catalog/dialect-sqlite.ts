@@ -99,16 +99,21 @@ function createDriver(path: string): Driver {
     connection.unlock = unlock
   }
 
-  function end(connection: Connection, how: 'commit' | 'rollback'): void {
-    try {
-      writer.database.exec(how)
-    } finally {
-      // A commit that failed (disk full) leaves the transaction to be rolled back.
-      if (!writer.database.isTransaction) {
-        connection.unlock?.()
-        connection.unlock = null
-      }
-    }
+  function commit(connection: Connection): void {
+    writer.database.exec('commit')
+    leave(connection)
+  }
+
+  function rollback(connection: Connection): void {
+    // Only while the lock is ours: without it the open transaction is the next writer's. And a full
+    // disk may have rolled ours back already.
+    if (connection.unlock && writer.database.isTransaction) writer.database.exec('rollback')
+    leave(connection)
+  }
+
+  function leave(connection: Connection): void {
+    connection.unlock?.()
+    connection.unlock = null
   }
 
   async function execute<R>(connection: Connection, query: CompiledQuery): Promise<QueryResult<R>> {
@@ -117,10 +122,10 @@ function createDriver(path: string): Driver {
     await begin(connection)
     try {
       const result = run<R>(writer, query)
-      end(connection, 'commit')
+      commit(connection)
       return result
     } catch (error) {
-      if (connection.unlock) end(connection, 'rollback')
+      rollback(connection)
       throw error
     }
   }
@@ -143,12 +148,8 @@ function createDriver(path: string): Driver {
       return connection
     },
     beginTransaction: (connection) => begin(connection as Connection),
-    commitTransaction: async (connection) => end(connection as Connection, 'commit'),
-    rollbackTransaction: async (connection) => {
-      // A full disk has rolled it back already.
-      if (writer.database.isTransaction) end(connection as Connection, 'rollback')
-      else (connection as Connection).unlock?.()
-    },
+    commitTransaction: async (connection) => commit(connection as Connection),
+    rollbackTransaction: async (connection) => rollback(connection as Connection),
     async releaseConnection() {},
     async destroy() {
       const unlock = await lock()
