@@ -241,4 +241,6 @@ export interface Policy {
   strategy: Strategy
   /** Keep what would be lost in the vault. */
   history: boolean
+  /** Replicas whose store carries no metadata (folders): their silence about it says nothing. */
+  withoutMetadata?: string[]
 }

@@ -1,4 +1,4 @@
-/** When two things are the same: tokens, contents, metadata. Never guesses: unknown is an answer. */
+/** When tokens, contents, metadata are the same. Nothing is guessed: unknown is an answer. */
 import { tokenAtToleranceMs } from '../limits.ts'
 import type { Content, DigestAlgorithm, Digests, Metadata, Token } from '../model.ts'
 
@@ -6,8 +6,8 @@ import type { Content, DigestAlgorithm, Digests, Metadata, Token } from '../mode
 export const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'md5', 'crc32c']
 
 /**
- * Whether an entry is untouched since `held`. Two `at` may differ a little: S3 tells LastModified by
- * the second, and a PUT's reply has only its Date. An unsettled token never proves anything.
+ * Whether an entry is untouched since `held`. Two `at` may differ a little: S3 tells LastModified
+ * by the second, and a PUT's reply has only its Date. An unsettled token never proves anything.
  */
 export function sameToken(held: Token | null, seen: Token | null): boolean {
   if (held === null || seen === null) return held === seen
@@ -19,8 +19,12 @@ export function sameId(held: Token | null, seen: Token | null): boolean {
   return held !== null && seen !== null && held.id === seen.id && held.unsettled === undefined
 }
 
+/** Counters and times share the field: a GCS metageneration counts from 1, and each step counts. */
+const firstTime = Date.UTC(1980, 0)
+
 function sameAt(a: Token, b: Token): boolean {
-  return a.at === undefined || b.at === undefined || Math.abs(a.at - b.at) <= tokenAtToleranceMs
+  if (a.at === undefined || b.at === undefined || a.at === b.at) return true
+  return Math.min(a.at, b.at) >= firstTime && Math.abs(a.at - b.at) <= tokenAtToleranceMs
 }
 
 /** Bytes alone, by size and the strongest digest that both can show. */
@@ -63,6 +67,11 @@ export function mergeContent(a: Content, b: Content): Content {
     digests: { ...b.digests, ...a.digests },
     ...(metadata === undefined ? {} : { metadata }),
   }
+}
+
+/** The same, but for metadata: that stays what `a` says of it. */
+export function mergeDigests(a: Content, b: Content): Content {
+  return { ...a, digests: { ...b.digests, ...a.digests } }
 }
 
 /** Whether anything is known of the bytes that could tell them from others of the same size. */

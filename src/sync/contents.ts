@@ -1,62 +1,79 @@
 /** Groups what replicas show into distinct contents, in an order that names don't change (I11). */
 import type { Content, Entry } from '../model.ts'
-import { compareBytes, contentKey, hasDigest, mergeContent, metadataText } from './content.ts'
+import { ALGORITHMS, compareBytes, contentKey, mergeContent, metadataText } from './content.ts'
 import type { Seen } from './observe.ts'
 
+export type SeenEntry = Seen & { entry: Entry }
+
+/** One distinct content, with all that is known of it, and who has it. */
 export interface Group {
   content: Content
-  members: (Seen & { entry: Entry })[]
+  members: SeenEntry[]
 }
 
 /** Distinct contents of these replicas; or whose digests must be learned to tell. */
-export function groupContents(
-  seen: (Seen & { entry: Entry })[],
-): { groups: Group[] } | { unknown: string[] } {
-  const unknown = new Set<string>()
-  const byBytes: (Seen & { entry: Entry })[][] = []
+export function groupContents(seen: SeenEntry[]): { groups: Group[] } | { unknown: string[] } {
+  // What equals a member equals its group: md5 here and crc32c there meet in a third that has both.
+  let sides: Group[] = []
   for (const one of seen) {
-    let home: (Seen & { entry: Entry })[] | undefined
-    for (const group of byBytes) {
-      for (const other of group) {
-        const verdict = compareBytes(one.entry, other.entry)
-        if (verdict === 'unknown') for (const replica of toLearn(one, other)) unknown.add(replica)
-        if (verdict === 'same') home = group
-      }
+    const same = sides.filter(({ members }) => members.some((other) => equalBytes(one, other)))
+    const others = sides.filter((side) => !same.includes(side))
+    sides = [...others, groupOf([...same.flatMap(({ members }) => members), one])]
+  }
+  const unknown = new Set<string>()
+  for (const [i, a] of sides.entries()) {
+    for (const b of sides.slice(i + 1)) {
+      if (compareBytes(a.content, b.content) !== 'unknown') continue
+      for (const replica of toLearn(a, b)) unknown.add(replica)
     }
-    if (home) home.push(one)
-    else byBytes.push([one])
   }
   if (unknown.size > 0) return { unknown: [...unknown] }
-  return { groups: byBytes.flatMap(splitByMetadata).sort(byContent) }
+  return { groups: sides.flatMap(splitByMetadata).sort(byContent) }
 }
 
-/** Of two entries that can't be compared, the one that shows nothing is asked first. */
-function toLearn(a: Seen & { entry: Entry }, b: Seen & { entry: Entry }): string[] {
-  const bare = [a, b].filter(({ entry }) => !hasDigest(entry.digests))
-  const asked = bare.length > 0 ? bare : [a, b].filter(({ entry }) => !entry.digests.sha256)
-  return asked.map(({ replica }) => replica)
+function equalBytes(a: SeenEntry, b: SeenEntry): boolean {
+  return compareBytes(a.entry, b.entry) === 'same'
+}
+
+/**
+ * Of two contents that can't be compared, the one that shows less is asked, at one of its replicas;
+ * both where neither shows anything. Empty: nothing more can be learned. Who has a sha256 is never
+ * asked, and who was asked has one: that is why asking ends.
+ */
+export function toLearn(a: Group, b: Group): string[] {
+  const [less, more] = weakness(a.content) > weakness(b.content) ? [a, b] : [b, a]
+  if (weakness(less.content) === weakness(more.content)) return [...ask(less), ...ask(more)]
+  const asked = ask(less)
+  return asked.length > 0 ? asked : ask(more)
+}
+
+function ask({ members }: Group): string[] {
+  const one = members.find(({ entry }) => entry.digests.sha256 === undefined)
+  return one ? [one.replica] : []
+}
+
+function weakness({ digests }: Content): number {
+  const strongest = ALGORITHMS.findIndex((algorithm) => digests[algorithm] !== undefined)
+  return strongest < 0 ? ALGORITHMS.length : strongest
 }
 
 /** Equal bytes with different metadata are different contents; who knows none joins the first. */
-function splitByMetadata(members: (Seen & { entry: Entry })[]): Group[] {
-  const texts = new Set<string>()
-  for (const { entry } of members) if (entry.metadata) texts.add(metadataText(entry.metadata))
-  const classes = [...texts].sort()
-  const groups: Group[] = (classes.length === 0 ? [''] : classes)
-    .map((text) => ({
-      text,
-      members: members.filter(
-        ({ entry }) =>
-          (entry.metadata ? metadataText(entry.metadata) : (classes[0] ?? '')) === text,
-      ),
-    }))
-    .map(({ members }) => ({ content: contentOf(members), members }))
-  return groups
+function splitByMetadata({ members }: Group): Group[] {
+  const classes = Map.groupBy(
+    members,
+    ({ entry }) => entry.metadata && metadataText(entry.metadata),
+  )
+  const silent = classes.get(undefined) ?? []
+  classes.delete(undefined)
+  const [first = [], ...others] = [...classes]
+    .sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
+    .map(([, sameMetadata]) => sameMetadata)
+  return [[...first, ...silent], ...others].map(groupOf)
 }
 
-function contentOf(members: { entry: Entry }[]): Content {
+function groupOf(members: SeenEntry[]): Group {
   const [first, ...rest] = members.map(({ entry }) => bare(entry))
-  return rest.reduce(mergeContent, first as Content)
+  return { content: rest.reduce(mergeContent, first as Content), members }
 }
 
 /** The content of an entry, without its key, token and time. */

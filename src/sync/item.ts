@@ -1,70 +1,140 @@
 /** One key's actions towards a head: who is put, deleted, adopted, and what must be kept first. */
-import type { Action, Content, Entry, PlanItem, Reason, Rescue, Source, Version } from '../model.ts'
-import { compareContent, mergeContent } from './content.ts'
-import { bare, orderText } from './contents.ts'
+import type {
+  Action,
+  Content,
+  Metadata,
+  PlanItem,
+  Policy,
+  Reason,
+  Rescue,
+  Source,
+  Version,
+} from '../model.ts'
+import {
+  compareBytes,
+  compareContent,
+  mergeContent,
+  mergeDigests,
+  metadataText,
+  sameMetadata,
+} from './content.ts'
+import { bare, orderText, type SeenEntry } from './contents.ts'
 import type { Seen } from './observe.ts'
 import type { Situation } from './reconcile.ts'
+
+/** What a one-way dataset does about destinations that drifted; absent: they are left alone. */
+export interface Drift {
+  /** Brought to the head; their content is kept whatever `history` says. */
+  overwritten?: SeenEntry[]
+  /** Left as they are; their token is noted. */
+  kept?: SeenEntry[]
+}
 
 /** null: everybody is at the head already, or the head's content can't be had now. */
 export function buildItem(
   situation: Situation,
-  head: Version,
+  wanted: Version,
   reason: Reason,
   targets: Seen[] = situation.seen,
+  { overwritten = [], kept = [] }: Drift = {},
 ): PlanItem | null {
-  const { key, row, seen, policy } = situation
-  const sources = sourcesOf(seen, head, policy.source)
+  const { key, rev, row, seen, policy, moment } = situation
+  // A key gets one version a run: what changed again since is the next run's.
+  if (row?.head.run === moment.run && wanted.run === moment.run && wanted !== row.head) return null
+  const head = withShown(wanted, situation)
+  const sources = sourcesOf(situation, head)
   const actions: Action[] = []
-  for (const one of targets) {
+  for (const one of [...targets, ...overwritten]) {
     const action = actionFor(one, head, sources)
     if (action) actions.push(action)
   }
+  for (const { replica, entry } of kept) {
+    actions.push({ do: 'adopt', replica, token: entry.token, drift: bare(entry) })
+  }
   if (actions.length === 0) return null
+  const rescues: Rescue[] = []
+  rescue(rescues, overwritten, actions, head, true)
+  if (policy.history) rescue(rescues, targets, actions, head, false)
   const goneAt = seen.filter(({ state }) => state === 'gone').map(({ replica }) => replica)
   return {
     key,
-    rev: row?.rev ?? 0,
+    rev,
     reason: actions.every(({ do: verb }) => verb === 'adopt')
       ? adoptReason(actions, head, reason)
       : reason,
     head,
     actions,
     sources: head.content === null ? [] : sources,
-    rescues: policy.history ? rescuesFor(targets, actions, head) : [],
+    rescues,
     goneAt: head.content === null ? goneAt : [],
   }
 }
 
-/** Nothing is moved: the replicas agree already. */
+/**
+ * The head with all that is shown of it now: a folder's file was agreed before anything was known
+ * of its content. Metadata that it lacks is what its holders have, else who shows the same bytes.
+ */
+export function withShown(head: Version, situation: Situation): Version {
+  if (head.content === null) return head
+  const showing = (content: Content): SeenEntry[] =>
+    situation.seen.filter((one): one is SeenEntry => shows(one, { ...head, content }, situation))
+  // Twice: once its holders have named it, others can be seen to be equal.
+  const named = showing(head.content).map(knownContent).reduce(mergeDigests, head.content)
+  const shown = showing(named)
+  const content = shown.map(knownContent).reduce(mergeDigests, named)
+  const metadata = content.metadata ?? shownMetadata(shown, situation.policy)
+  return { ...head, content: metadata ? { ...content, metadata } : content }
+}
+
+/** One-way, a source that only doesn't list it has some, and decides; and where destinations differ
+ *  below a folder, each keeps its own. */
+function shownMetadata(shown: SeenEntry[], policy: Policy): Metadata | undefined {
+  const oneWay = policy.direction === 'one-way'
+  if (oneWay && !policy.withoutMetadata?.includes(policy.source)) return undefined
+  const described = shown.filter(({ entry }) => entry.metadata)
+  const holders = described.filter(({ state }) => state === 'current')
+  const [first, ...others] = (holders.length > 0 ? holders : described)
+    .map(({ entry }) => entry.metadata as Metadata)
+    .sort((a, b) => (metadataText(a) < metadataText(b) ? -1 : 1))
+  return oneWay && others.some((other) => !sameMetadata(first, other)) ? undefined : first
+}
+
+/** Nothing is moved: the replicas agree already, or may differ. */
 function adoptReason(actions: Action[], head: Version, reason: Reason): Reason {
+  if (actions.every((action) => action.do === 'adopt' && action.drift)) return 'drift'
   if (head.content === null) return 'deleted'
   if (reason === 'behind') return 'touched'
   return actions.length > 1 ? 'equal' : reason
 }
 
 /** Where the head's content is right now. The dataset's source first, else as configured. */
-function sourcesOf(seen: Seen[], head: Version, first: string): Source[] {
-  const holders = seen.filter((one) => shows(one, head))
-  const sources = holders.map(({ replica, entry }) => ({
-    replica,
-    token: (entry as Entry).token,
-  }))
-  return sources.sort((a, b) => Number(b.replica === first) - Number(a.replica === first))
+function sourcesOf(situation: Situation, head: Version): Source[] {
+  const { seen, policy } = situation
+  const sources = seen.filter((one): one is SeenEntry => shows(one, head, situation)).map(sourceOf)
+  const first = ({ replica }: Source) => Number(replica === policy.source)
+  return sources.sort((a, b) => first(b) - first(a))
 }
 
-/** Whether this replica's entry is the head's content: held so, or equal by digest. */
-function shows(one: Seen, head: Version): boolean {
-  if (one.entry === null || head.content === null) return false
+export function sourceOf({ replica, entry }: SeenEntry): Source {
+  return { replica, token: entry.token }
+}
+
+/** Whether this replica's entry is the head's content: the head was made of it, it is held so, or
+ *  equal by digest. A folder's new file has none yet: that the head was made of it must do. */
+export function shows(one: Seen, head: Version, { row, policy, moment }: Situation): boolean {
+  if (one.entry === null || head.content === null || one.state === 'drifted') return false
+  const isNew = head.run === moment.run && row?.head.run !== head.run
+  if (isNew && head.origin === one.replica) return true
   if (one.state === 'current' && one.hold?.version.run === head.run) return true
-  if (one.state === 'drifted') return false
-  return compareContent(head.content, knownContent(one)) === 'same'
+  const silent = policy.withoutMetadata?.includes(one.replica)
+  const compare = silent ? compareBytes : compareContent
+  return compare(head.content, knownContent(one as SeenEntry)) === 'same'
 }
 
-/** What is known of a replica's bytes: its entry's own, and what was agreed of it while unchanged. */
-function knownContent(one: Seen): Content {
-  const entry = one.entry as Entry
-  const held = one.hold?.version.content
-  const unchanged = one.state === 'current' || one.state === 'behind'
+/** What is known of a replica's content: its entry's, and what was agreed of it while unchanged. */
+export function knownContent({ entry, hold, state }: SeenEntry): Content {
+  const held = hold?.version.content
+  const unchanged = state === 'current' || state === 'behind'
   return unchanged && held ? mergeContent(bare(entry), held) : bare(entry)
 }
 
@@ -76,36 +146,44 @@ function actionFor(one: Seen, head: Version, sources: Source[]): Action | null {
     const confirmed = hold === null || (hold.token === null && hold.version.run === head.run)
     return confirmed ? null : { do: 'adopt', replica, token: null }
   }
-  if (sources.some((source) => source.replica === replica)) {
+  if (entry !== null && sources.some((source) => source.replica === replica)) {
     const held = state === 'current' && hold?.version.run === head.run && !one.touched
-    return held ? null : { do: 'adopt', replica, token: (entry as Entry).token }
+    return held ? null : { do: 'adopt', replica, token: entry.token }
   }
   if (sources.length === 0) return null
   return { do: 'put', replica, expect: entry?.token ?? null }
 }
 
 /** Each distinct content that an action takes away, once. */
-function rescuesFor(targets: Seen[], actions: Action[], head: Version): Rescue[] {
-  const rescues: Rescue[] = []
-  for (const action of actions) {
-    if (action.do === 'adopt' || (action.do === 'put' && action.expect === null)) continue
-    const one = targets.find(({ replica }) => replica === action.replica) as Seen
-    addRescue(rescues, knownContent(one), action.replica, (one.entry as Entry).token, head, false)
+function rescue(
+  rescues: Rescue[],
+  targets: Seen[],
+  actions: Action[],
+  head: Version,
+  loser: boolean,
+): void {
+  for (const one of targets as SeenEntry[]) {
+    const action = actions.find(({ replica }) => replica === one.replica)
+    if (action === undefined || action.do === 'adopt' || action.expect === null) continue
+    addRescue(rescues, knownContent(one), sourceOf(one), head, loser)
   }
-  return rescues
 }
 
 /** Adds a source to the rescue of this content, or a new rescue. What is the head stays anyway. */
 export function addRescue(
   rescues: Rescue[],
   content: Content,
-  replica: string,
-  token: Source['token'],
+  source: Source,
   head: Version,
   loser: boolean,
 ): void {
   if (head.content && compareContent(head.content, content) === 'same') return
-  const known = rescues.find((rescue) => orderText(rescue.content) === orderText(content))
-  if (known && orderText(content).trim() !== '') known.sources.push({ replica, token })
-  else rescues.push({ content, sources: [{ replica, token }], loser })
+  const text = orderText(content)
+  const known = rescues.find((rescue) => text.trim() !== '' && orderText(rescue.content) === text)
+  if (!known) {
+    rescues.push({ content, sources: [source], loser })
+    return
+  }
+  known.sources.push(source)
+  known.loser ||= loser
 }

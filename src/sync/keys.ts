@@ -36,7 +36,8 @@ export function keyProblem(key: Key, rules: KeyRules): string | null {
   if (bytes > rules.bytesMax) {
     return `the name has ${bytes} bytes with the prefix; this store takes ${rules.bytesMax}`
   }
-  if (rules.reservedPrefix && key.startsWith(rules.reservedPrefix)) {
+  // With the slash: a file of the folder's own name would be in its way.
+  if (rules.reservedPrefix && `${key}/`.startsWith(rules.reservedPrefix)) {
     return `names below ${rules.reservedPrefix} are kept for Tidemark`
   }
   if (rules.pathLike) {

@@ -31,7 +31,10 @@ interface Lane {
 
 type LaneItem = { key: Key; entry: Entry; reason?: never } | { key: Key; reason: string }
 
-/** Yields batches of joined keys in key order: every key that a listing or the baseline has. */
+/**
+ * Yields batches of joined keys in key order: every key that a listing or the baseline has. Throws
+ * where a stream goes back: what it hadn't shown by then was taken for absent.
+ */
 export async function* mergeJoin(
   listings: Listing[],
   baseline: AsyncIterator<BaselineRow[]>,
@@ -46,11 +49,16 @@ export async function* mergeJoin(
   }))
   const rows = { items: [] as BaselineRow[], at: 0, ended: false }
   let batch: JoinedKey[] = []
+  let last: Key | null = null
   for (;;) {
     // All lanes that ran dry are filled at once, so that the stores answer in parallel.
     if (lanes.some(isDry) || isDry(rows)) await refill(lanes, rows, baseline)
     const key = leastKey(lanes, rows)
     if (key === null) break
+    if (last !== null && compareKeys(last, key) >= 0) {
+      throw new Error(`a listing or the baseline is out of order: ${key} came behind ${last}`)
+    }
+    last = key
     batch.push(takeKey(key, lanes, rows))
     if (batch.length >= batchKeys) {
       yield batch

@@ -51,21 +51,23 @@ export function observe(
   const verdict = compareHeld(hold, hold.version.content, entry)
   if (verdict === 'unknown') return null
   if (verdict === 'different') return seen('changed', entry)
-  return seen(holdsHead(row, hold) ? 'current' : 'behind', entry, true)
+  // The same id, still unsettled, says no more than the one that is held: nothing to refresh.
+  const touched = hold.token.id !== entry.token.id || entry.token.unsettled === undefined
+  return seen(holdsHead(row, hold) ? 'current' : 'behind', entry, touched)
 }
 
+/** Asks for what can still be learned; with a sha256 that is nothing, so asking ends. */
 function compareHeld(hold: Hold, held: Content, entry: Entry): 'same' | 'different' | 'unknown' {
+  const learned = entry.digests.sha256 !== undefined
   if (sameId(hold.token, entry.token)) {
     // The same bytes, rewritten: S3 does so when only metadata changes, and its listing has none.
-    if (entry.metadata === undefined && held.metadata !== undefined) return 'unknown'
+    const hidden = entry.metadata === undefined && held.metadata !== undefined
+    if (hidden && !learned) return 'unknown'
     return sameMetadata(held.metadata, entry.metadata) ? 'same' : 'different'
   }
   const verdict = compareContent(held, entry)
-  // Nothing more can be learned: what was agreed then has no digest, so it can't be proven equal.
-  if (verdict === 'unknown' && (!hasDigest(held.digests) || entry.digests.sha256)) {
-    return entry.digests.sha256 ? 'different' : 'unknown'
-  }
-  return verdict
+  // Agreed when nothing was known of it: it can't be proven equal, whatever is read now.
+  return verdict === 'unknown' && (learned || !hasDigest(held.digests)) ? 'different' : verdict
 }
 
 export function holdsHead(row: BaselineRow | null, hold: Hold): boolean {

@@ -8,186 +8,134 @@
  *   destination changed        → drift: an open conflict, overwritten, or kept
  *   only a destination has it  → extra: kept, reported, never deleted
  */
-import type {
-  BaselineRow,
-  Conflict,
-  Content,
-  Decision,
-  Note,
-  PlanItem,
-  Reason,
-  Version,
-} from '../model.ts'
-import { contentKey } from './content.ts'
-import { bare, groupContents } from './contents.ts'
-import { addRescue, buildItem } from './item.ts'
+import type { Conflict, Decision, Note, PlanItem, Reason, Version } from '../model.ts'
+import { compareContent } from './content.ts'
+import { type Group, groupContents, type SeenEntry, toLearn } from './contents.ts'
+import { buildItem, knownContent } from './item.ts'
 import type { Seen } from './observe.ts'
 import {
+  asChanged,
   bystanders,
   contenderOf,
   headContender,
   NOTHING,
-  type SeenEntry,
+  namelessOf,
   type Situation,
   splitByHead,
   versionOf,
 } from './reconcile.ts'
 
-export function reconcileOneWay(situation: Situation): Decision {
-  const { seen, policy } = situation
-  const source = seen.find(({ replica }) => replica === policy.source) as Seen
-  const destinations = seen.filter(({ replica }) => replica !== policy.source)
-  const target = targetHead(situation, source)
+/** What the destinations should have, and who has it for sure. */
+interface Target {
+  head: Version
+  reason: Reason
+  holders: SeenEntry[]
+}
+
+export function reconcileOneWay(given: Situation): Decision {
+  const { policy } = given
+  const source = asChanged(given.seen.find(({ replica }) => replica === policy.source) as Seen)
+  const target = targetOf(given, source)
   if ('unknown' in target) return { kind: 'need-digest', replicas: target.unknown }
-  if ('stop' in target) return { kind: 'nothing', notes: target.stop }
-  const { head, reason } = target
+  if ('stop' in target) return decision(null, null, target.stop)
+  const destinations = given.seen
+    .filter(({ replica }) => replica !== policy.source)
+    .map((one) => lookAgain(one, target.head, given))
   // Under a tombstone, what a destination never held isn't ours to delete: it is an extra.
-  const extras = head.content === null ? destinations.filter(({ state }) => state === 'new') : []
-  const split = splitByHead(destinations, head.content)
+  const extras = destinations.filter(({ state }) => target.head.content === null && state === 'new')
+  const ours = destinations.filter((one) => !extras.includes(one))
+  const split = splitByHead(ours, target.head, target.holders)
   if ('unknown' in split) return { kind: 'need-digest', replicas: split.unknown }
-  const drifted = [
-    ...split.fresh.filter((one) => !extras.includes(one)),
-    ...(policy.drift === 'keep' ? [] : driftedBefore(destinations)),
-  ]
-  const calm = [source, ...destinations].filter(
-    (one) => !drifted.includes(one as SeenEntry) && !extras.includes(one),
-  )
-  const item = buildItem(situation, head, reason, calm)
-  const notes: Note[] = extras.map(({ replica }) => ({ kind: 'extra', replica }))
-  if (drifted.length === 0) return decision(item, null, notes)
-  return withDrift(situation, head, reason, item, drifted, notes)
+  const situation = { ...given, seen: [source, ...destinations] }
+  const notes = extras.map(({ replica }): Note => ({ kind: 'extra', replica }))
+  return towards(situation, target, [source, ...ours], split.fresh, notes)
 }
 
-function driftedBefore(destinations: Seen[]): SeenEntry[] {
-  return destinations.filter((one): one is SeenEntry => one.state === 'drifted')
+/** Drift that is kept is compared with each head once: the source may have followed it. */
+function lookAgain(one: Seen, head: Version, { policy }: Situation): Seen {
+  const compared = policy.drift === 'keep' && one.hold?.version.run === head.run
+  return compared ? one : asChanged(one)
 }
 
-/** What the destinations should have: the source's content, a tombstone, or the head as it was. */
-function targetHead(
+// ── the source ──────────────────────────────────────────────────────────────────────────────────
+
+function targetOf(
   situation: Situation,
   source: Seen,
-): { head: Version; reason: Reason } | { stop: Note[] } | { unknown: string[] } {
-  const { row, policy, moment } = situation
-  if (source.entry !== null) return sourceHead(situation, source as SeenEntry)
+): Target | { stop: Note[] } | { unknown: string[] } {
+  const { row, policy, moment, seen } = situation
+  if (source.entry !== null) return shownTarget(situation, source as SeenEntry)
   const head = row?.head
   if (source.state === 'gone' && head) {
     if (policy.delete === 'never') {
       return { stop: [{ kind: 'delete-ignored', replica: source.replica }] }
     }
-    if (head.content === null) return { head, reason: 'deleted' }
-    const tombstone = { run: moment.run, content: null, origin: source.replica, at: moment.to }
-    return { head: tombstone, reason: 'deleted' }
+    const { run, to } = moment
+    const tombstone = { run, content: null, origin: source.replica, at: to }
+    return { head: head.content ? tombstone : head, reason: 'deleted', holders: [] }
   }
-  // The source holds an agreed tombstone, or can't be looked at: the head stays what it was.
-  const settled = source.state === 'current' || source.state === 'unknown'
-  if (head && settled) return { head, reason: 'behind' }
-  if (head && source.state === 'behind') return { head, reason: 'behind' }
-  return { stop: source.state === 'unknown' ? [] : extrasOf(situation, source) }
+  // It can't be looked at, or holds an agreed tombstone: the head stays what it was.
+  const agrees = source.hold !== null && head?.content === null
+  if (head && (source.state === 'unknown' || agrees)) {
+    const holders = seen.filter((one): one is SeenEntry => isHolder(one))
+    return { head, reason: 'behind', holders }
+  }
+  return { stop: source.state === 'unknown' ? [] : extrasOf(situation) }
 }
 
-/** Keys that only destinations have. */
-function extrasOf({ seen }: Situation, source: Seen): Note[] {
+function isHolder({ state, entry }: Seen): boolean {
+  return state === 'current' && entry !== null
+}
+
+/** Keys that the source never had, or no longer has: none of them is ours to touch. */
+function extrasOf({ seen }: Situation): Note[] {
   return seen
-    .filter((one) => one !== source && one.entry !== null)
+    .filter(({ entry }) => entry !== null)
     .map(({ replica }) => ({ kind: 'extra', replica }))
 }
 
-function sourceHead(
-  situation: Situation,
-  source: SeenEntry,
-): { head: Version; reason: Reason } | { unknown: string[] } {
-  const { row } = situation
-  if (row && source.state === 'current') return { head: row.head, reason: 'behind' }
-  if (row?.head.content && source.state !== 'behind') {
-    const split = splitByHead([source], row.head.content)
-    if ('unknown' in split) return split
-    if (split.caught.length > 0) return { head: row.head, reason: 'equal' }
+/** What the source shows is the head: the one there was, or a new one. */
+function shownTarget(situation: Situation, source: SeenEntry): Target | { unknown: string[] } {
+  const { row, seen } = situation
+  const holders = seen.filter((one): one is SeenEntry => isHolder(one))
+  if (row && source.state === 'current') return { head: row.head, reason: 'behind', holders }
+  const shown: Group = { content: knownContent(source), members: [source] }
+  if (row?.head.content) {
+    const verdict = compareContent(row.head.content, shown.content)
+    if (verdict === 'same')
+      return { head: row.head, reason: 'equal', holders: [...holders, source] }
+    const agreed = { content: row.head.content, members: holders }
+    const unknown = verdict === 'unknown' ? toLearn(agreed, shown) : []
+    if (unknown.length > 0) return { unknown }
   }
-  const group = { content: sourceContent(source), members: [source] }
-  const head = versionOf(group, situation)
-  return { head, reason: row?.head.content ? 'changed' : 'new' }
+  const reason = row?.head.content ? 'changed' : 'new'
+  return { head: versionOf(shown, situation), reason, holders: [source] }
 }
 
-/** A source that stands still behind the head still decides: what it held is known. */
-function sourceContent(source: SeenEntry): Content {
-  const held = source.hold?.version.content
-  if (source.state !== 'behind' || !held) return bare(source.entry)
-  return { ...held, ...bare(source.entry), digests: { ...held.digests, ...source.entry.digests } }
-}
+// ── drift ───────────────────────────────────────────────────────────────────────────────────────
 
-function withDrift(
+function towards(
   situation: Situation,
-  head: Version,
-  reason: Reason,
-  item: PlanItem | null,
+  { head, reason }: Target,
+  ours: Seen[],
   drifted: SeenEntry[],
   notes: Note[],
 ): Decision {
-  const { policy } = situation
-  if (policy.drift === 'overwrite') {
-    return decision(overwrite(situation, head, reason, item, drifted), null, notes)
+  const calm = ours.filter((one) => !drifted.includes(one as SeenEntry))
+  const { drift } = situation.policy
+  if (drifted.length === 0) return decision(buildItem(situation, head, reason, calm), null, notes)
+  if (drift === 'overwrite') {
+    const item = buildItem(situation, head, reason, calm, { overwritten: drifted })
+    return decision(item, null, notes)
   }
-  if (policy.drift === 'keep') {
-    const kept = drifted.map((one): Note => ({ kind: 'drift-kept', replica: one.replica }))
-    return decision(keep(situation, head, item, drifted), null, [...notes, ...kept])
+  if (drift === 'keep') {
+    const kept = drifted.map(({ replica }): Note => ({ kind: 'drift-kept', replica }))
+    const item = buildItem(situation, head, reason, calm, { kept: drifted })
+    return decision(item, null, [...notes, ...kept])
   }
   const conflict = driftConflict(situation, head, drifted)
   if ('unknown' in conflict) return { kind: 'need-digest', replicas: conflict.unknown }
-  return decision(item, conflict, notes)
-}
-
-function overwrite(
-  situation: Situation,
-  head: Version,
-  reason: Reason,
-  item: PlanItem | null,
-  drifted: SeenEntry[],
-): PlanItem | null {
-  const base = item ?? emptyItem(situation, head, reason)
-  if (head.content !== null && base.sources.length === 0) return item
-  for (const { replica, entry } of drifted) {
-    base.actions.push(
-      head.content === null
-        ? { do: 'delete', replica, expect: entry.token }
-        : { do: 'put', replica, expect: entry.token },
-    )
-    if (situation.policy.history) {
-      addRescue(base.rescues, bare(entry), replica, entry.token, head, true)
-    }
-  }
-  return base
-}
-
-function keep(
-  situation: Situation,
-  head: Version,
-  item: PlanItem | null,
-  drifted: SeenEntry[],
-): PlanItem {
-  const base = item ?? emptyItem(situation, head, 'drift')
-  for (const { replica, entry } of drifted) {
-    base.actions.push({ do: 'adopt', replica, token: entry.token, drift: bare(entry) })
-  }
-  return base
-}
-
-function emptyItem(situation: Situation, head: Version, reason: Reason): PlanItem {
-  const { key, row, seen, policy } = situation
-  const source = seen.find(({ replica }) => replica === policy.source)
-  const sources =
-    head.content !== null && source?.entry
-      ? [{ replica: source.replica, token: source.entry.token }]
-      : []
-  return {
-    key,
-    rev: row?.rev ?? 0,
-    reason,
-    head,
-    actions: [],
-    sources,
-    rescues: [],
-    goneAt: head.content === null && source?.state === 'gone' ? [source.replica] : [],
-  }
+  return decision(buildItem(situation, head, reason, calm), conflict, notes)
 }
 
 /** The source's side against each distinct content that drifted. */
@@ -196,30 +144,16 @@ function driftConflict(
   head: Version,
   drifted: SeenEntry[],
 ): Conflict | { unknown: string[] } {
-  const { key, row, seen } = situation
-  // The identity of a conflict is made of digests, the source's too.
-  if (head.content && contentKey(head.content) === null) {
-    return { unknown: [situation.policy.source] }
-  }
+  const { key, rev, seen, moment } = situation
   const grouped = groupContents(drifted)
   if ('unknown' in grouped) return grouped
-  const nameless = grouped.groups.filter(({ content }) => contentKey(content) === null)
-  if (nameless.length > 0) {
-    return { unknown: nameless.flatMap(({ members }) => members.map(({ replica }) => replica)) }
-  }
-  const agreed: BaselineRow = { key, rev: row?.rev ?? 0, head, holds: row?.holds ?? {} }
   const contenders = [
-    headContender(agreed, seen),
-    ...grouped.groups.map((group) => contenderOf(group, situation)),
+    headContender(head, situation),
+    ...grouped.groups.map((group) => contenderOf(group, moment)),
   ]
-  return {
-    key,
-    rev: row?.rev ?? 0,
-    kind: 'drift',
-    contenders,
-    head,
-    bystanders: bystanders(seen, contenders),
-  }
+  const unknown = namelessOf(contenders, seen)
+  if (unknown.length > 0) return { unknown }
+  return { key, rev, kind: 'drift', contenders, head, bystanders: bystanders(seen, contenders) }
 }
 
 function decision(item: PlanItem | null, conflict: Conflict | null, notes: Note[]): Decision {

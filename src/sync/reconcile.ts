@@ -15,9 +15,7 @@ import type {
   Conflict,
   ConflictKind,
   Contender,
-  Content,
   Decision,
-  Entry,
   Key,
   Moment,
   Observation,
@@ -25,8 +23,8 @@ import type {
   Version,
 } from '../model.ts'
 import { compareContent, contentKey } from './content.ts'
-import { bare, type Group, groupContents } from './contents.ts'
-import { buildItem } from './item.ts'
+import { bare, type Group, groupContents, type SeenEntry, toLearn } from './contents.ts'
+import { buildItem, knownContent, shows, sourceOf, withShown } from './item.ts'
 import { holdsHead, observe, type Seen } from './observe.ts'
 import { reconcileOneWay } from './reconcile-one-way.ts'
 
@@ -35,13 +33,14 @@ export const NOTHING: Decision = { kind: 'nothing', notes: [] }
 /** Everything about one key, as the two directions need it. */
 export interface Situation {
   key: Key
+  /** The baseline row's; 0 where there is none. */
+  rev: number
+  /** Its head has all that is known of the content now, also what its holders show of it. */
   row: BaselineRow | null
   seen: Seen[]
   policy: Policy
   moment: Moment
 }
-
-export type SeenEntry = Seen & { entry: Entry }
 
 export function reconcile(
   key: Key,
@@ -51,66 +50,64 @@ export function reconcile(
   moment: Moment,
 ): Decision {
   const seen: Seen[] = []
-  const toLearn: string[] = []
+  const asked: string[] = []
+  let quiet = true
   for (const replica of policy.replicas) {
     const observation = observations.get(replica) ?? { kind: 'unknown', reason: 'not looked at' }
     const one = observe(replica, row, observation)
     if (one) seen.push(one)
-    else toLearn.push(replica)
+    else asked.push(replica)
+    quiet &&= one?.state === 'unknown' || (one?.state === 'current' && !one.touched)
   }
-  if (toLearn.length > 0) return { kind: 'need-digest', replicas: toLearn }
-  const situation = { key, row, seen, policy, moment }
+  if (quiet) return NOTHING
+  if (asked.length > 0) return { kind: 'need-digest', replicas: asked }
+  const given = { key, rev: row?.rev ?? 0, row, seen, policy, moment }
+  const situation = row ? { ...given, row: { ...row, head: withShown(row.head, given) } } : given
   return policy.direction === 'one-way' ? reconcileOneWay(situation) : reconcileTwoWay(situation)
 }
 
-function reconcileTwoWay(situation: Situation): Decision {
-  const { row, seen } = situation
-  const split = splitByHead(seen, row?.head.content ?? null)
+function holdersOf(seen: Seen[]): SeenEntry[] {
+  return seen.filter((one): one is SeenEntry => one.state === 'current' && one.entry !== null)
+}
+
+function reconcileTwoWay(given: Situation): Decision {
+  const situation = withoutLostHead(given)
+  // Drift that was kept while the direction was one-way is a side like any other.
+  const seen = situation.seen.map(asChanged)
+  const { row } = situation
+  const split = splitByHead(seen, row?.head ?? null, holdersOf(seen))
   if ('unknown' in split) return { kind: 'need-digest', replicas: split.unknown }
   const grouped = groupContents(split.fresh)
   if ('unknown' in grouped) return { kind: 'need-digest', replicas: grouped.unknown }
-  const { groups } = grouped
-  const gone = seen.filter(({ state }) => state === 'gone')
-  if (row === null || row.head.content === null) {
-    return groups.length === 0
-      ? toHead(situation, split.caught)
-      : overNothing(situation, groups, gone)
-  }
-  if (groups.length === 0) return unchanged(situation, split.caught, gone)
-  const [only, ...others] = groups
-  if (only && others.length === 0 && gone.length === 0 && fromHead(only, row)) {
-    return toNewHead(situation, only)
-  }
-  return conflict(situation, groups, gone)
+  return decideTwoWay({ ...situation, seen }, grouped.groups, split.caught)
 }
 
-/** Nobody held any content: the one that is new is the head, unless it comes from behind. */
-function overNothing(situation: Situation, groups: Group[], gone: Seen[]): Decision {
+function decideTwoWay(situation: Situation, groups: Group[], caught: SeenEntry[]): Decision {
+  const { row, seen } = situation
   const [only, ...others] = groups
-  // An older version that was edited where the delete had not arrived yet.
-  const behind = groups.some(({ members }) =>
-    members.some(({ hold }) => hold !== null && hold.token !== null),
-  )
-  if (only && others.length === 0 && !behind) return toNewHead(situation, only)
-  return conflict(situation, groups, gone)
+  const gone = seen.filter(({ state }) => state === 'gone')
+  if (!only) return unchanged(situation, caught, gone)
+  if (others.length > 0) return conflict(situation, groups, gone)
+  // Over a tombstone, who is gone has only followed it.
+  const undisputed = gone.length === 0 || row?.head.content === null
+  const lawful = row === null || (undisputed && fromHead(only, row))
+  return lawful ? toNewHead(situation, only) : conflict(situation, groups, gone)
 }
 
 /** No new content anywhere: a delete is carried on, or replicas are brought to the head. */
 function unchanged(situation: Situation, caught: SeenEntry[], gone: Seen[]): Decision {
-  const row = situation.row as BaselineRow
-  if (gone.length === 0) return toHead(situation, caught)
-  const wasAgreed = gone.some(({ hold }) => hold !== null && holdsHead(row, hold))
-  if (!wasAgreed || caught.length > 0) return conflict(situation, [], gone)
-  const origin = gone.find(({ hold }) => hold !== null && holdsHead(row, hold)) as Seen
+  const { row } = situation
+  if (row === null) return NOTHING
+  if (gone.length === 0 || row.head.content === null) {
+    return itemOrNothing(situation, row.head, caught.length > 0 ? 'equal' : 'behind')
+  }
+  const origin = gone.find((one) => holdsHeadOf(one, row))
+  // Who never held the key brought the same content by itself, and didn't agree to its delete.
+  const brought = caught.some(({ state }) => state === 'new')
+  if (!origin || brought) return conflict(situation, [], gone)
   const { run, to } = situation.moment
   const head: Version = { run, content: null, origin: origin.replica, at: to }
   return itemOrNothing(situation, head, 'deleted')
-}
-
-function toHead(situation: Situation, caught: SeenEntry[]): Decision {
-  if (situation.row === null) return NOTHING
-  const head = situation.row.head
-  return itemOrNothing(situation, head, caught.length > 0 ? 'equal' : 'behind')
 }
 
 function toNewHead(situation: Situation, group: Group): Decision {
@@ -118,7 +115,7 @@ function toNewHead(situation: Situation, group: Group): Decision {
   return itemOrNothing(situation, head, situation.row?.head.content ? 'changed' : 'new')
 }
 
-export function itemOrNothing(
+function itemOrNothing(
   situation: Situation,
   head: Version,
   reason: 'new' | 'changed' | 'deleted' | 'behind' | 'equal',
@@ -127,79 +124,101 @@ export function itemOrNothing(
   return item ? { kind: 'item', item, conflict: null, notes: [] } : NOTHING
 }
 
-// ── contents ────────────────────────────────────────────────────────────────────────────────────
+// ── who shows what ──────────────────────────────────────────────────────────────────────────────
+
+/**
+ * A head whose holders are all gone from the dataset (removed, or another place now) can't be had
+ * from anyone: what the others hold is all there is, and is taken as if nothing had been agreed.
+ */
+function withoutLostHead(situation: Situation): Situation {
+  const { row, seen, policy } = situation
+  if (row === null || row.head.content === null) return situation
+  const holds = policy.replicas.map((replica) => row.holds[replica])
+  if (holds.some((hold) => hold !== undefined && holdsHead(row, hold))) return situation
+  const anew = seen.map((one): Seen => {
+    if (one.state === 'unknown') return one
+    return { ...one, hold: null, touched: false, state: one.entry ? 'new' : 'never' }
+  })
+  return { ...situation, row: null, seen: anew }
+}
+
+export function asChanged(one: Seen): Seen {
+  return one.state === 'drifted' ? { ...one, state: 'changed' } : one
+}
 
 /** Entries under new content: those equal to the head have caught up, the others are fresh. */
 export function splitByHead(
   seen: Seen[],
-  head: Content | null,
+  head: Version | null,
+  holders: SeenEntry[],
 ): { caught: SeenEntry[]; fresh: SeenEntry[] } | { unknown: string[] } {
   const caught: SeenEntry[] = []
   const fresh: SeenEntry[] = []
-  const unknown: string[] = []
-  for (const one of seen) {
-    if ((one.state !== 'changed' && one.state !== 'new') || one.entry === null) continue
-    const verdict = head === null ? 'different' : compareContent(head, one.entry)
-    // With a sha256 nothing more can be learned: what isn't proven equal is different.
-    if (verdict === 'unknown' && !one.entry.digests.sha256) unknown.push(one.replica)
-    else (verdict === 'same' ? caught : fresh).push(one as SeenEntry)
+  const unknown = new Set<string>()
+  const content = head?.content ?? null
+  for (const one of seen as SeenEntry[]) {
+    if (one.state !== 'changed' && one.state !== 'new') continue
+    const verdict = content === null ? 'different' : compareContent(content, one.entry)
+    const asked =
+      content !== null && verdict === 'unknown'
+        ? toLearn({ content, members: holders }, { content: bare(one.entry), members: [one] })
+        : []
+    for (const replica of asked) unknown.add(replica)
+    // Where nothing more can be learned, what isn't proven equal is different.
+    if (asked.length === 0) (verdict === 'same' ? caught : fresh).push(one)
   }
-  return unknown.length > 0 ? { unknown } : { caught, fresh }
+  return unknown.size > 0 ? { unknown: [...unknown] } : { caught, fresh }
 }
 
-/** A content is a lawful successor of the head where someone made it out of the head. */
+/**
+ * A content is a lawful successor of the head where someone made it out of the head; of a
+ * tombstone, where someone made it out of nothing.
+ */
 function fromHead(group: Group, row: BaselineRow): boolean {
-  return group.members.some(({ hold }) => hold !== null && holdsHead(row, hold))
+  if (row.head.content !== null) return group.members.some((one) => holdsHeadOf(one, row))
+  return group.members.some(({ hold }) => hold === null || hold.token === null)
+}
+
+function holdsHeadOf({ hold }: Seen, row: BaselineRow): boolean {
+  return hold !== null && holdsHead(row, hold)
 }
 
 /** The version that this content becomes; its time is the store's, within the moment. */
-export function versionOf(group: Group, situation: Situation): Version {
-  const { row, moment } = situation
-  const origin = earliest(group)
-  const inherited = row?.head.content?.metadata
-  const content = group.content.metadata
-    ? group.content
-    : { ...group.content, ...(inherited === undefined ? {} : { metadata: inherited }) }
+export function versionOf({ content, members }: Group, situation: Situation): Version {
+  const { row, moment, policy } = situation
+  const origin = members.reduce((a, b) => (b.entry.modifiedAt < a.entry.modifiedAt ? b : a))
+  // Who can't carry metadata (a folder) changes the bytes alone. Who only doesn't list it may have
+  // changed it too: then it is unknown until it is read.
+  const silent = members.every(({ replica }) => policy.withoutMetadata?.includes(replica))
+  const metadata = content.metadata ?? (silent ? row?.head.content?.metadata : undefined)
   return {
     run: moment.run,
-    content,
+    content: metadata ? { ...content, metadata } : content,
     origin: origin.replica,
-    at: clamp(origin.entry.modifiedAt, moment),
+    at: Math.min(Math.max(origin.entry.modifiedAt, moment.from), moment.to),
   }
-}
-
-function earliest(group: Group): SeenEntry {
-  return group.members.reduce((a, b) => (b.entry.modifiedAt < a.entry.modifiedAt ? b : a))
-}
-
-function clamp(at: number, { from, to }: Moment): number {
-  return Math.min(Math.max(at, from), to)
 }
 
 // ── conflicts ───────────────────────────────────────────────────────────────────────────────────
 
 function conflict(situation: Situation, groups: Group[], gone: Seen[]): Decision {
-  const { key, row, seen } = situation
-  const nameless = groups.filter(({ content }) => contentKey(content) === null)
-  if (nameless.length > 0) {
-    const replicas = nameless.flatMap(({ members }) => members.map(({ replica }) => replica))
-    return { kind: 'need-digest', replicas }
-  }
-  const contenders: Contender[] = groups.map((group) => contenderOf(group, situation))
+  const { key, rev, row, seen } = situation
+  const contenders: Contender[] = groups.map((group) => contenderOf(group, situation.moment))
   // Superseded by a lawful successor or a lawful delete, the head doesn't contend any more.
   const superseded =
     row === null ||
     groups.some((group) => fromHead(group, row)) ||
-    (groups.length > 0 && gone.some(({ hold }) => hold !== null && holdsHead(row, hold)))
-  if (row !== null && !superseded) contenders.unshift(headContender(row, seen))
-  const tombstone = contenders.find(({ content }) => content === null)
-  if (gone.length > 0 && !tombstone) contenders.push(deleteContender(gone))
+    (groups.length > 0 && gone.some((one) => holdsHeadOf(one, row)))
+  if (row !== null && !superseded) contenders.unshift(headContender(row.head, situation))
+  if (gone.length > 0 && row?.head.content) contenders.push(deleteContender(gone))
+  const nameless = namelessOf(contenders, seen)
+  if (nameless.length > 0) return { kind: 'need-digest', replicas: nameless }
   return {
     kind: 'conflict',
     notes: [],
     conflict: {
       key,
-      rev: row?.rev ?? 0,
+      rev,
       kind: kindOf(contenders, row),
       contenders,
       head: row?.head ?? null,
@@ -214,24 +233,35 @@ function kindOf(contenders: Contender[], row: BaselineRow | null): ConflictKind 
   return row === null || row.head.content === null ? 'create/create' : 'update/update'
 }
 
-export function contenderOf(group: Group, situation: Situation): Contender {
-  const at = Math.max(
-    ...group.members.map(({ entry }) => clamp(entry.modifiedAt, situation.moment)),
-  )
-  const replicas = group.members.map(({ replica, entry }) => ({ replica, token: entry.token }))
-  return { content: group.content, replicas, deletedAt: [], at, head: false }
+/** A conflict's identity is made of digests: who to ask where a side has none yet. */
+export function namelessOf(contenders: Contender[], seen: Seen[]): string[] {
+  return contenders.flatMap(({ content, replicas }) => {
+    if (content === null || contentKey(content) !== null) return []
+    const one = seen.find(({ replica }) => replicas[0]?.replica === replica)
+    return one?.entry && one.entry.digests.sha256 === undefined ? [one.replica] : []
+  })
+}
+
+/**
+ * Its time is the latest that a store tells, never later than this scan. There is no lower bound:
+ * an edit made offline, or one whose outcome failed before, would pass for younger than it is.
+ */
+export function contenderOf({ content, members }: Group, { to }: Moment): Contender {
+  const at = Math.max(...members.map(({ entry }) => Math.min(entry.modifiedAt, to)))
+  return { content, replicas: members.map(sourceOf), deletedAt: [], at, head: false }
 }
 
 /** The agreed head, on the side of those that hold it or have caught up with it. */
-export function headContender(row: BaselineRow, seen: Seen[]): Contender {
-  const { content, at } = row.head
-  const holders = seen.filter((one) => one.entry !== null && isAtHead(one, row))
-  const deleted = content === null ? seen.filter(({ state }) => state === 'current') : []
+export function headContender(head: Version, situation: Situation): Contender {
+  const { seen } = situation
+  const holders = seen.filter((one): one is SeenEntry => shows(one, head, situation))
+  const absent = seen.filter(({ entry, hold }) => entry === null && hold !== null)
+  const deleted = head.content === null ? absent.filter(({ state }) => state !== 'unknown') : []
   return {
-    content,
-    replicas: holders.map(({ replica, entry }) => ({ replica, token: (entry as Entry).token })),
+    content: head.content,
+    replicas: holders.map(sourceOf),
     deletedAt: deleted.map(({ replica }) => replica),
-    at: content === null ? null : at,
+    at: head.content === null ? null : head.at,
     head: true,
   }
 }
@@ -241,23 +271,15 @@ function deleteContender(gone: Seen[]): Contender {
   return { content: null, replicas: [], deletedAt, at: null, head: false }
 }
 
-/** Whether this replica shows the head's content now. */
-export function isAtHead(one: Seen, row: BaselineRow): boolean {
-  if (one.entry === null || row.head.content === null) return false
-  if (one.state === 'current') return one.hold?.version.run === row.head.run
-  if (one.state !== 'changed' && one.state !== 'new') return false
-  return compareContent(row.head.content, one.entry) === 'same'
-}
-
 export function bystanders(seen: Seen[], contenders: Contender[]): Conflict['bystanders'] {
   const contending = new Set(
     contenders.flatMap((c) => [...c.replicas.map(({ replica }) => replica), ...c.deletedAt]),
   )
   return seen
     .filter(({ replica, state }) => state !== 'unknown' && !contending.has(replica))
-    .map(({ replica, entry }) => ({
-      replica,
-      expect: entry?.token ?? null,
-      content: entry ? bare(entry) : null,
+    .map((one) => ({
+      replica: one.replica,
+      expect: one.entry?.token ?? null,
+      content: one.entry ? knownContent(one as SeenEntry) : null,
     }))
 }

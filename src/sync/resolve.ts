@@ -6,12 +6,16 @@ import type {
   Action,
   Conflict,
   Contender,
+  Content,
   Moment,
   PlanItem,
   Policy,
+  Rescue,
   Strategy,
+  Token,
   Version,
 } from '../model.ts'
+import { compareContent } from './content.ts'
 import { orderText } from './contents.ts'
 import { addRescue } from './item.ts'
 
@@ -49,8 +53,10 @@ function lastWriteWins(contenders: Contender[]): Verdict | null {
   return { winner: latest, rule: tie ? 'written at the same time: by digest' : 'written last' }
 }
 
+/** Equal times: what is agreed stays, so that a second try decides as the first; else by digest. */
 function isLater(a: Contender, b: Contender): boolean {
   if (a.at !== b.at) return (a.at ?? 0) > (b.at ?? 0)
+  if (a.head !== b.head) return a.head
   return orderText(a.content) > orderText(b.content)
 }
 
@@ -70,9 +76,17 @@ function sideOf({ replicas, deletedAt }: Contender): string[] {
   return [...replicas.map(({ replica }) => replica), ...deletedAt]
 }
 
+/** Everybody but the winner: what is there, and whether it took a side. */
+interface Side {
+  replica: string
+  expect: Token | null
+  content: Content | null
+  loser: boolean
+}
+
 /**
- * The winner as an item: adopted where it is, put (or deleted) everywhere else. null: its content
- * can't be read anywhere now, so the key waits.
+ * The winner as an item: adopted where it is, put (or deleted) everywhere else. null: the key
+ * waits, because the winner's content can't be read now, or because it got a version in this run.
  */
 export function itemOf(
   conflict: Conflict,
@@ -80,29 +94,22 @@ export function itemOf(
   policy: Policy,
   moment: Moment,
 ): PlanItem | null {
-  const head = winner.head && conflict.head ? conflict.head : winningVersion(winner, moment)
+  const head = winningVersion(conflict, winner, policy, moment)
   if (head.content !== null && winner.replicas.length === 0) return null
-  const actions: Action[] = winner.replicas.map(({ replica, token }) => ({
-    do: 'adopt',
-    replica,
-    token,
-  }))
-  const rescues: PlanItem['rescues'] = []
-  for (const loser of conflict.contenders) {
-    if (loser === winner) continue
-    for (const { replica, token } of loser.replicas) {
-      actions.push(replace(replica, token, head))
-      if (loser.content) addRescue(rescues, loser.content, replica, token, head, true)
-    }
-    for (const replica of loser.deletedAt) actions.push({ do: 'put', replica, expect: null })
-  }
-  for (const replica of winner.deletedAt) actions.push({ do: 'adopt', replica, token: null })
-  for (const { replica, expect, content } of conflict.bystanders) {
-    if (expect) actions.push(replace(replica, expect, head))
-    else if (head.content) actions.push({ do: 'put', replica, expect: null })
-    if (expect && content && policy.history) {
-      addRescue(rescues, content, replica, expect, head, false)
-    }
+  if (!winner.head && conflict.head?.run === moment.run) return null
+  const actions: Action[] = winner.replicas.map(({ replica, token }) => adopt(replica, token))
+  for (const replica of winner.deletedAt) actions.push(adopt(replica, null))
+  const rescues: Rescue[] = []
+  for (const side of sidesBut(winner, conflict)) {
+    const { replica, expect, content, loser } = side
+    const action = actionFor(side, head)
+    // One-way never writes the source, whoever wins.
+    if (policy.direction === 'one-way' && replica === policy.source && action.do !== 'adopt')
+      continue
+    actions.push(action)
+    if (action.do === 'adopt' || !expect || !content) continue
+    if (loser || policy.history)
+      addRescue(rescues, content, { replica, token: expect }, head, loser)
   }
   return {
     key: conflict.key,
@@ -116,12 +123,42 @@ export function itemOf(
   }
 }
 
-function replace(replica: string, expect: Contender['replicas'][number]['token'], head: Version) {
-  const verb = head.content === null ? ('delete' as const) : ('put' as const)
-  return { do: verb, replica, expect }
+function sidesBut(winner: Contender, { contenders, bystanders }: Conflict): Side[] {
+  const losers = contenders.filter((one) => one !== winner)
+  return [
+    ...losers.flatMap(({ content, replicas, deletedAt }): Side[] => [
+      ...replicas.map(({ replica, token }) => ({ replica, expect: token, content, loser: true })),
+      ...deletedAt.map((replica) => ({ replica, expect: null, content: null, loser: true })),
+    ]),
+    ...bystanders.map((one) => ({ ...one, loser: false })),
+  ]
 }
 
-function winningVersion(winner: Contender, { run, to }: Moment): Version {
+function actionFor({ replica, expect, content }: Side, head: Version): Action {
+  if (head.content === null) {
+    return expect ? { do: 'delete', replica, expect } : adopt(replica, null)
+  }
+  // An older version that the winner happens to equal.
+  const equal = content !== null && compareContent(head.content, content) === 'same'
+  return equal ? adopt(replica, expect) : { do: 'put', replica, expect }
+}
+
+function adopt(replica: string, token: Token | null): Action {
+  return { do: 'adopt', replica, token }
+}
+
+function winningVersion(
+  { head, contenders }: Conflict,
+  { content, ...winner }: Contender,
+  policy: Policy,
+  { run, to }: Moment,
+): Version {
   const origin = winner.replicas[0]?.replica ?? winner.deletedAt[0] ?? ''
-  return { run, content: winner.content, origin, at: winner.at ?? to }
+  const version = (winner.head && head) || { run, origin, at: winner.at ?? to }
+  // Who can't carry metadata (a folder) wins with its bytes alone.
+  const silent = winner.replicas.every(({ replica }) => policy.withoutMetadata?.includes(replica))
+  const sides = silent ? [head, ...contenders] : []
+  const metadata =
+    content?.metadata ?? sides.find((one) => one?.content?.metadata)?.content?.metadata
+  return { ...version, content: content && metadata ? { ...content, metadata } : content }
 }

@@ -2,7 +2,7 @@
  * Outcomes into the baseline: what a row is after some of an item's actions have ended. Pure. The
  * baseline moves only with an outcome (I8), so an action that didn't end leaves its hold alone.
  */
-import type { Action, BaselineRow, Content, Hold, Outcome, PlanItem, Version } from '../model.ts'
+import type { Action, BaselineRow, Hold, Outcome, PlanItem, Version } from '../model.ts'
 import { mergeContent } from './content.ts'
 
 export interface Settled {
@@ -14,7 +14,10 @@ export interface Settled {
 
 /**
  * `row`: as it is now. `outcomes`: by replica, of this item's actions; what isn't `done` changes
- * nothing. `replicas`: the dataset's; holds of others are dropped. null: nothing was done.
+ * nothing, but for adopts, which come along with the first that is: they say what the plan saw, and
+ * a head without them would make the next edit there look like one of an older version.
+ * `replicas`: the dataset's; holds of others are dropped. null: nothing was done, or a later run
+ * has moved the head.
  */
 export function settle(
   row: BaselineRow | null,
@@ -22,43 +25,41 @@ export function settle(
   outcomes: Record<string, Outcome>,
   replicas: string[],
 ): Settled | null {
-  const done = item.actions.flatMap((action) => {
-    const outcome = outcomes[action.replica]
-    return outcome?.kind === 'done' ? [{ action, outcome }] : []
-  })
-  if (done.length === 0) return null
+  const done = item.actions.filter(({ replica }) => outcomes[replica]?.kind === 'done')
+  if (done.length === 0 || (row !== null && row.head.run > item.head.run)) return null
   const moved = row === null || row.head.run !== item.head.run
-  const base = moved ? item.head : row.head
-  const learned = done.flatMap(({ action, outcome }) =>
-    action.do === 'put' && outcome.content ? [outcome.content] : [],
-  )
-  const head = withContent(base, learned)
+  const head = withLearned(moved ? item.head : row.head, item, outcomes)
   const holds: Record<string, Hold> = {}
   for (const replica of replicas) {
     const hold = row?.holds[replica]
     if (hold) holds[replica] = hold.version.run === head.run ? { ...hold, version: head } : hold
   }
-  for (const { action, outcome } of done) {
-    holds[action.replica] = holdAfter(action, outcome.token, head, row?.holds[action.replica])
+  for (const action of item.actions) {
+    const outcome = outcomes[action.replica]
+    if (outcome?.kind === 'done') holds[action.replica] = holdAfter(action, outcome.token, head)
+    else if (action.do === 'adopt' && !action.drift) {
+      holds[action.replica] = holdAfter(action, action.token, head)
+    }
   }
   const forgotten = head.content === null && Object.values(holds).every((h) => h.token === null)
   const next = { key: item.key, rev: (row?.rev ?? 0) + 1, head, holds }
   return { row: forgotten ? null : next, version: moved ? head : null }
 }
 
-function holdAfter(action: Action, token: Hold['token'], head: Version, before?: Hold): Hold {
-  if (action.do === 'adopt' && action.drift) {
-    return { version: before?.version ?? head, token, drift: true }
-  }
-  return { version: head, token }
+/** A kept drift holds the head that it was compared with. */
+function holdAfter(action: Action, token: Hold['token'], head: Version): Hold {
+  const drift = action.do === 'adopt' && action.drift !== undefined
+  return { version: head, token, ...(drift ? { drift } : {}) }
 }
 
-/** Digests and metadata that were learned while the content passed through belong to the head. */
-function withContent(version: Version, learned: Content[]): Version {
-  if (version.content === null || learned.length === 0) return version
-  const content = learned.reduce(
-    (known, more) => (known.size === more.size ? mergeContent(known, more) : known),
-    version.content,
-  )
+/** What was learned of the content by comparing, and while it passed through, is the head's. */
+function withLearned(version: Version, item: PlanItem, outcomes: Record<string, Outcome>): Version {
+  if (version.content === null || item.head.content === null) return version
+  let content = mergeContent(version.content, item.head.content)
+  for (const action of item.actions) {
+    const outcome = outcomes[action.replica]
+    if (action.do !== 'put' || outcome?.kind !== 'done' || !outcome.content) continue
+    if (outcome.content.size === content.size) content = mergeContent(content, outcome.content)
+  }
   return { ...version, content }
 }

@@ -1,0 +1,101 @@
+/** What must hold at every step of every story, whatever went wrong before: I1 to I4. */
+import type { Action, PlanItem } from '../../src/model.ts'
+import { itemOf } from '../../src/sync/resolve.ts'
+import type { Decided } from './rounds.ts'
+import { bytesOf, type Stored, storeOf, type World } from './world.ts'
+
+function fail(promise: string): never {
+  throw new Error(`broken promise: ${promise}`)
+}
+
+/** Also of what a person might choose: each contender of a conflict as its winner. */
+export function checkDecided(world: World, decided: Decided): void {
+  const { conflict, items, moment } = decided
+  const possible = (conflict?.contenders ?? []).flatMap((winner) => {
+    const item = conflict && itemOf(conflict, winner, world.policy, moment)
+    return item ? [item] : []
+  })
+  for (const item of [...items, ...possible]) {
+    const replicas = item.actions.map(({ replica }) => replica)
+    if (new Set(replicas).size < replicas.length) fail('one action a replica')
+    for (const action of item.actions) checkAction(world, decided, item, action)
+  }
+  for (const item of items) checkDeletes(decided, item)
+}
+
+function checkAction(world: World, decided: Decided, item: PlanItem, action: Action): void {
+  const { observations, row } = decided
+  const seen = observations.get(action.replica)
+  if (!seen || seen.kind === 'unknown') fail('I3: an unknown replica gets no action')
+  const token = seen.kind === 'entry' ? seen.entry.token : null
+  const named = action.do === 'adopt' ? action.token : action.expect
+  if (named?.id !== token?.id) fail(`I1: ${action.do} names the token that was seen`)
+  if (action.do === 'adopt') return
+  if (action.do === 'delete' && row === null) fail('I4: no baseline, no delete')
+  if (action.do === 'put' && item.sources.length === 0) fail('a put has something to read')
+  const { direction, source } = world.policy
+  if (direction === 'one-way' && action.replica === source) fail('one-way never writes the source')
+}
+
+/** A new tombstone comes from an absence that was seen, of what was held. */
+function checkDeletes({ row, observations }: Decided, item: PlanItem): void {
+  if (!item.actions.some((action) => action.do === 'delete')) return
+  if (row?.head.content === null) return
+  if (item.goneAt.length === 0) fail('I3: only what is gone causes deletes')
+  for (const name of item.goneAt) {
+    if (observations.get(name)?.kind !== 'absent') fail('I3: gone is definitely absent')
+    if (!row?.holds[name]?.token) fail('I3: gone is what was held')
+  }
+}
+
+/** Immediately before we write over `there`, or delete it. */
+export function checkLoss(
+  world: World,
+  { row, conflict, key }: Decided,
+  replica: string,
+  there: Stored,
+  next: Stored | null,
+): void {
+  if (next?.bytes === there.bytes || world.vault.has(there.bytes)) return
+  if (world.policy.history) fail(`I2: ${replica} loses ${key} = ${there.bytes}, kept nowhere`)
+  // Without history, only what was agreed once may go.
+  const hold = row?.holds[replica]
+  const agreed = [row?.head.content, hold?.drift ? null : hold?.version.content].some((content) => {
+    if (!content) return false
+    return (bytesOf(content) ?? (hold?.token?.id === there.id && there.bytes)) === there.bytes
+  })
+  if (!agreed) fail(`I2: ${replica} loses ${key} = ${there.bytes}, which nobody else had agreed to`)
+  const contends = conflict?.contenders.some(({ replicas }) =>
+    replicas.some((one) => one.replica === replica),
+  )
+  if (contends) fail(`I2: the loser ${key} = ${there.bytes} at ${replica} is kept nowhere`)
+}
+
+/** What keeps the replicas apart when all is calm, but for what is listed: conflicts and drift. */
+export function checkTogether(world: World, last: Decided[]): void {
+  for (const { key, items, conflict, decision, row } of last) {
+    if (items.length > 0) fail(`I7: there is still something to do for ${key}`)
+    if (conflict) {
+      const decided = world.policy.strategy.name !== 'manual' && conflict.kind !== 'drift'
+      if (decided) fail(`I7: the conflict over ${key} stays open`)
+      continue
+    }
+    const extra = new Set(decision.notes.map(({ replica }) => replica))
+    if (decision.notes.some(({ kind }) => kind === 'delete-ignored')) continue
+    const names = world.policy.replicas.filter(
+      (name) => !extra.has(name) && !row?.holds[name]?.drift,
+    )
+    const stored = names.map((name) => storeOf(world, name).objects.get(key))
+    const bytes = new Set(stored.map((one) => one?.bytes))
+    if (bytes.size > 1) fail(`I7: ${key} isn't the same at ${names}: ${[...bytes]}`)
+    checkMetadata(world, key, names)
+  }
+}
+
+/** Where a listing hides metadata, it isn't looked at; what a folder writes over keeps its own. */
+function checkMetadata(world: World, key: string, names: string[]): void {
+  const stores = names.map((name) => storeOf(world, name))
+  if (world.stores.some(({ metadata }) => metadata !== 'listed')) return
+  const texts = new Set(stores.map(({ objects }) => objects.get(key)?.metadata))
+  if (texts.size > 1) fail(`I7: ${key} is described differently at ${names}: ${[...texts]}`)
+}
