@@ -1,7 +1,7 @@
 /**
  * One authorised request to Azure's Blob service over undici. Microsoft's SDK is used for
- * credentials alone: a listing page of 1,000 costs it 118 ms of CPU, against 2 ms to fetch the same
- * page here, and a 4 KiB get 0.44 against 0.19 ms. It retries nothing but a read whose kept-alive
+ * credentials alone: a listing page of 1,000 costs it 118 ms of CPU, fetched here and scanned by
+ * hand 7 ms; a 4 KiB get 0.44 against 0.19 ms. It retries nothing but a read whose kept-alive
  * connection had gone, and every failure is a StoreError.
  */
 import { type Dispatcher, Pool } from 'undici'

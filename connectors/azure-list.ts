@@ -230,7 +230,7 @@ export function parseListing(xml: string): ListedPage {
     if (xml.startsWith('<Blob>', at)) at = readBlob(xml, at, page)
     else if (xml.startsWith('<BlobPrefix>', at)) {
       const end = endOf(xml, '</BlobPrefix>', at)
-      page.folders.push(nameIn(xml, at, end))
+      page.folders.push(nameIn(xml.slice(at, end)))
       at = end
     } else if (/\s/.test(xml[at] ?? '')) at++
     else throw new Error('the listing has something that is no blob')
@@ -252,13 +252,14 @@ function markerIn(xml: string, behind: number): string | undefined {
  *  place is found by what stands before it. */
 function readBlob(xml: string, start: number, page: ListedPage): number {
   const stop = endOf(xml, '</Properties>', start)
-  const name = nameIn(xml, start, stop)
+  // Cut out first: what isn't there must not be looked for through the whole page.
+  const inner = xml.slice(start, stop)
+  const name = nameIn(inner)
   const field = (tag: string) => {
-    const at = xml.indexOf(`<${tag}>`, start)
-    if (at < 0 || at > stop) return ''
-    return xml.slice(at + tag.length + 2, xml.indexOf('<', at + 1))
+    const at = inner.indexOf(`<${tag}>`)
+    return at < 0 ? '' : inner.slice(at + tag.length + 2, inner.indexOf('<', at + 1))
   }
-  const text = (tag: string) => textOf(`<t>${field(tag)}</t>`, 't') ?? ''
+  const text = (tag: string) => textOf(inner, tag) ?? ''
   const { user, end } = readMetadata(xml, stop)
   const blob: ListedBlob = {
     name,
@@ -305,8 +306,7 @@ function sticky(pattern: RegExp, text: string, at: number): RegExpExecArray | nu
 }
 
 /** Names that XML can't hold come percent-encoded, and say so. */
-function nameIn(xml: string, start: number, stop: number): string {
-  const inner = xml.slice(start, stop)
+function nameIn(inner: string): string {
   const plain = textOf(inner, 'Name')
   if (plain !== undefined) return plain
   const encoded = /<Name Encoded="true">([^<]*)<\/Name>/.exec(inner)?.[1]
