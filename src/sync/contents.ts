@@ -1,6 +1,13 @@
 /** Groups what replicas show into distinct contents, in an order that names don't change (I11). */
 import type { Content, Entry } from '../model.ts'
-import { ALGORITHMS, compareBytes, contentKey, mergeContent, metadataText } from './content.ts'
+import {
+  ALGORITHMS,
+  compareBytes,
+  contentKey,
+  hasDigest,
+  mergeContent,
+  metadataText,
+} from './content.ts'
 import type { Seen } from './observe.ts'
 
 export type SeenEntry = Seen & { entry: Entry }
@@ -42,9 +49,12 @@ function equalBytes(a: SeenEntry, b: SeenEntry): boolean {
  */
 export function toLearn(a: Group, b: Group): string[] {
   const [less, more] = weakness(a.content) > weakness(b.content) ? [a, b] : [b, a]
-  if (weakness(less.content) === weakness(more.content)) return [...ask(less), ...ask(more)]
   const asked = ask(less)
-  return asked.length > 0 ? asked : ask(more)
+  if (hasDigest(less.content.digests)) return asked.length > 0 ? asked : ask(more)
+  // Of which nothing is known, and which nobody can show: the other's digest wouldn't help.
+  if (asked.length === 0 || hasDigest(more.content.digests)) return asked
+  const other = ask(more)
+  return other.length > 0 ? [...asked, ...other] : []
 }
 
 function ask({ members }: Group): string[] {

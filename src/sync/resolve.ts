@@ -49,8 +49,9 @@ function lastWriteWins(contenders: Contender[]): Verdict | null {
   if (updates.length < contenders.length && rest.length === 0) {
     return { winner: latest, rule: 'an update survives a delete' }
   }
-  const tie = rest.some((other) => other !== latest && other.at === latest.at)
-  return { winner: latest, rule: tie ? 'written at the same time: by digest' : 'written last' }
+  const tie = updates.some((other) => other !== latest && other.at === latest.at)
+  const how = latest.head ? 'what is agreed stays' : 'by digest'
+  return { winner: latest, rule: tie ? `written at the same time: ${how}` : 'written last' }
 }
 
 /** Equal times: what is agreed stays, so that a second try decides as the first; else by digest. */
