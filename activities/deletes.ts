@@ -2,7 +2,7 @@
  * The run's deletes are weighed before the first of them: taken back where their cause is doubtful,
  * held where they are too many (I3). Nothing here touches a store.
  */
-import type { Catalog, ItemRecord, RunRecord } from '../src/catalog/catalog.ts'
+import type { Catalog, ItemRecord, ItemState, RunRecord } from '../src/catalog/catalog.ts'
 import type { DatasetConfig } from '../src/config/index.ts'
 import { deleteWindowMs } from '../src/limits.ts'
 import type { Outcome, RunNumber } from '../src/model.ts'
@@ -15,50 +15,55 @@ export interface Weighed {
 }
 
 const pageItems = 1_000
+/** What this step may have moved: an attempt that is repeated weighs all of them again. */
+const weighedStates: ItemState[] = ['deferred', 'held', 'cancelled']
 
+/**
+ * Everything is decided before anything is written, from what no attempt changes: so a repeated
+ * attempt comes to the same, and its counts are set, not added.
+ */
 export async function weighRunDeletes(
   deps: Deps,
   run: RunNumber,
   rangesFailed: number,
+  fence: () => Promise<void>,
 ): Promise<Weighed> {
   const { catalog } = deps
   const { record, dataset } = await contextOf(deps, run)
-  const replicas = await catalog.runReplicas(run)
-  const unknown = new Map(
-    replicas.flatMap(({ replica, state, problem }) =>
-      state === 'unknown' ? [[replica, problem?.message ?? 'not looked at'] as const] : [],
-    ),
-  )
-  const emptied = new Set(
-    record.mode === 'approve'
-      ? []
-      : replicas.filter(({ seen, gone }) => seen === 0 && gone > 1).map(({ replica }) => replica),
-  )
+  const verdict = verdictsOf(await doubtsOf(catalog, record), rangesFailed)
+  const contents = new Map<string, number>()
   const weighed: Weighed = { deletes: 0, held: 0, cancelled: 0 }
-  await eachDeferred(catalog, run, (one) => {
-    const outcome = verdictOn(one, rangesFailed, unknown, emptied)
-    if (outcome === null && isDelete(one)) weighed.deletes++
-    else if (outcome?.kind === 'held') weighed.held++
-    else if (outcome?.kind === 'cancelled') weighed.cancelled++
-    return outcome
-  })
-  const reason = await overLimit(deps, record, dataset, weighed.deletes)
+  for await (const page of itemPages(catalog, run, weighedStates)) {
+    for (const one of page) {
+      const outcome = verdict(one)
+      if (outcome !== null) weighed[outcome.kind]++
+      else if (isDelete(one)) {
+        weighed.deletes++
+        if (isNamed(one.contentKey)) {
+          contents.set(one.contentKey, (contents.get(one.contentKey) ?? 0) + 1)
+        }
+      }
+    }
+  }
+  const renames = await catalog.countRenames(run, contents)
+  const reason = await overLimit(deps, record, dataset, weighed.deletes, renames)
   if (reason !== null) {
-    await eachDeferred(catalog, run, (one) => (isDelete(one) ? { kind: 'held', reason } : null))
     weighed.held += weighed.deletes
     weighed.deletes = 0
   }
+  await carryOutVerdicts(catalog, run, fence, (one) => {
+    return verdict(one) ?? (reason !== null && isDelete(one) ? { kind: 'held', reason } : null)
+  })
   if (weighed.held > 0) {
-    const words = reason ?? emptiedWords(emptied)
+    const words = reason ?? verdict.emptied
+    const message = `${weighed.held} deletes held: ${words}`
     const next = `Look at them with \`tidemark show ${run}\`; then \`tidemark approve ${run}\`.`
-    const problem = {
-      code: 'deletes-held',
-      message: `${weighed.held} deletes held: ${words}`,
-      next,
-    }
-    await catalog.updateRun(run, { problem })
+    await catalog.updateRun(run, { problem: { code: 'deletes-held', message, next } })
   }
-  await catalog.addCounts(run, { held: weighed.held, cancelled: weighed.cancelled })
+  const { held, cancelled } = weighed
+  // Held deletes used up no rename: what is approved later isn't weighed again.
+  const counts = { held, cancelled, renames: reason === null ? renames : 0 }
+  await catalog.updateRun(run, { counts })
   return weighed
 }
 
@@ -66,45 +71,84 @@ function isDelete({ item }: ItemRecord): boolean {
   return item?.actions.some((action) => action.do === 'delete') ?? false
 }
 
+/** A crc32c says nothing about two keys being one content. */
+function isNamed(contentKey: string | null): contentKey is string {
+  return contentKey !== null && !contentKey.startsWith('crc32c:')
+}
+
+interface Doubts {
+  /** By replica: why nothing is known of it in this run. */
+  unknown: ReadonlyMap<string, string>
+  /** Replicas that are empty although they held more than one key. */
+  emptied: ReadonlySet<string>
+}
+
+async function doubtsOf(catalog: Catalog, record: RunRecord): Promise<Doubts> {
+  const replicas = await catalog.runReplicas(record.run)
+  const unknown = replicas.flatMap(({ replica, state, problem }) =>
+    state === 'unknown' ? [[replica, problem?.message ?? 'not looked at'] as const] : [],
+  )
+  // A stored plan was scanned by the run that made it.
+  const scanned =
+    record.mode === 'apply' && record.base !== null
+      ? await catalog.runReplicas(record.base)
+      : replicas
+  const emptied = scanned.filter(({ seen, gone }) => seen === 0 && gone > 1)
+  const approved = record.mode === 'approve'
+  return {
+    unknown: new Map(unknown),
+    emptied: new Set(approved ? [] : emptied.map(({ replica }) => replica)),
+  }
+}
+
+type Verdict = Extract<Outcome, { kind: 'held' | 'cancelled' }>
+
 /** null: it may go on, as far as this item alone tells. */
-function verdictOn(
-  { item }: ItemRecord,
-  rangesFailed: number,
-  unknown: ReadonlyMap<string, string>,
-  emptied: ReadonlySet<string>,
-): Outcome | null {
-  if (rangesFailed > 0) return { kind: 'cancelled', reason: 'a range of this run failed' }
-  const doubtful = item?.goneAt.find((replica) => unknown.has(replica))
-  if (doubtful !== undefined) {
-    return { kind: 'cancelled', reason: `${doubtful}: ${unknown.get(doubtful)}` }
+function verdictsOf({ unknown, emptied }: Doubts, rangesFailed: number) {
+  const words = `${[...emptied].join(', ')} is empty, although it held more than one key`
+  function verdict({ item }: ItemRecord): Verdict | null {
+    if (rangesFailed > 0) return { kind: 'cancelled', reason: 'a range of this run failed' }
+    const doubtful = item?.goneAt.find((replica) => unknown.has(replica))
+    if (doubtful !== undefined) {
+      return { kind: 'cancelled', reason: `${doubtful}: ${unknown.get(doubtful)}` }
+    }
+    const held = item?.goneAt.some((replica) => emptied.has(replica))
+    return held ? { kind: 'held', reason: words } : null
   }
-  if (item?.goneAt.some((replica) => emptied.has(replica))) {
-    return { kind: 'held', reason: emptiedWords(emptied) }
-  }
-  return null
+  return Object.assign(verdict, { emptied: words })
 }
 
-function emptiedWords(emptied: ReadonlySet<string>): string {
-  return `${[...emptied].join(', ')} is empty, although it held more than one key`
-}
-
-async function eachDeferred(
+async function* itemPages(
   catalog: Catalog,
   run: RunNumber,
-  verdict: (one: ItemRecord) => Outcome | null,
-): Promise<void> {
+  states: ItemState[],
+): AsyncGenerator<ItemRecord[]> {
   for (let after = -1; ; ) {
-    const page = await catalog.readItems({ run, states: ['deferred'], after, limit: pageItems })
+    const page = await catalog.readItems({ run, states, after, limit: pageItems })
+    if (page.length > 0) yield page
+    if (page.length < pageItems) return
+    after = page[page.length - 1]?.seq ?? after
+  }
+}
+
+/** `fence`: an attempt that was given up must not write over what its successor's deletes did. */
+async function carryOutVerdicts(
+  catalog: Catalog,
+  run: RunNumber,
+  fence: () => Promise<void>,
+  verdict: (one: ItemRecord) => Verdict | null,
+): Promise<void> {
+  for await (const page of itemPages(catalog, run, ['deferred'])) {
     const changed = page.flatMap((one) => {
       const outcome = verdict(one)
-      if (outcome?.kind !== 'held' && outcome?.kind !== 'cancelled') return []
+      if (outcome === null) return []
       const replicas = one.item?.actions.map(({ replica }) => replica) ?? []
       const outcomes = Object.fromEntries(replicas.map((replica) => [replica, outcome]))
       return [{ ...one, state: outcome.kind, outcomes }]
     })
-    if (changed.length > 0) await catalog.updateItems(changed)
-    if (page.length < pageItems) return
-    after = page[page.length - 1]?.seq ?? after
+    if (changed.length === 0) continue
+    await fence()
+    await catalog.updateItems(changed)
   }
 }
 
@@ -118,15 +162,16 @@ async function overLimit(
   record: RunRecord,
   dataset: DatasetConfig,
   deletes: number,
+  renames: number,
 ): Promise<string | null> {
   if (record.mode === 'approve' || deletes === 0) return null
   const since = deps.clock() - deleteWindowMs
   const runs = await deps.catalog.listRuns({ dataset: dataset.name, since, limit: 10_000 })
   const earlier = runs.filter((one) => one.run !== record.run && one.mode !== 'approve')
-  const before = earlier.reduce((sum, { counts }) => sum + counts.deletes - counts.renames, 0)
+  // A run whose deletes failed excused more than it carried out.
+  const carriedOut = earlier.map(({ counts }) => Math.max(0, counts.deletes - counts.renames))
+  const before = carriedOut.reduce((sum, more) => sum + more, 0)
   const live = Math.max(record.liveAtStart, ...earlier.map(({ liveAtStart }) => liveAtStart))
-  const renames = await deps.catalog.countRenames(record.run)
-  await deps.catalog.addCounts(record.run, { renames })
   const counted = before + deletes - renames
   const percent = live === 0 ? 100 : (100 * counted) / live
   const broken = dataset.limits.deletes.find(

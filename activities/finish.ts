@@ -1,13 +1,16 @@
-/** The end of a run: what became of it, in one word and in counts. */
-import type { RunCounts, RunRecord, RunState } from '../src/catalog/catalog.ts'
+/** The end of a run: what became of it, in one word and in counts; and what it leaves is cleared. */
+import type { Catalog, RunCounts, RunRecord, RunState } from '../src/catalog/catalog.ts'
+import { itemsKeptMs } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'
 import type { Deps } from './run-context.ts'
+import { dropUploads } from './uploads.ts'
 
 export type HowEnded = 'ended' | 'refused' | 'cancelled' | 'failed'
 
 export async function finishRun(
   deps: Deps,
   { run, how, rangesFailed }: { run: RunNumber; how: HowEnded; rangesFailed: number },
+  signal: AbortSignal,
 ): Promise<{ state: RunState }> {
   const { catalog } = deps
   const record = await catalog.getRun(run)
@@ -18,7 +21,7 @@ export async function finishRun(
   const counts: RunCounts = { ...record.counts, conflicts: open }
   // Cancelled or failed in the middle: what wasn't done is planned again by the next run.
   const state = stateOf(record, how, {
-    partial: rangesFailed > 0 || lost.length > 0 || isPartial(counts),
+    partial: rangesFailed > 0 || lost.length > 0 || isPartial(counts, items),
     waiting: (items.held ?? 0) > 0,
     open: open > 0,
   })
@@ -27,11 +30,16 @@ export async function finishRun(
   if (record.base !== null && how === 'ended') {
     await catalog.updateRun(record.base, { state: 'applied' })
   }
+  // A plan touches no store; and a run that was refused needn't know its replicas.
+  if (record.mode !== 'plan' && how !== 'refused') await dropUploads(deps, run, state, signal)
+  await catalog.pruneItems(deps.clock() - itemsKeptMs)
   return { state }
 }
 
-function isPartial({ failed, stale, cancelled }: RunCounts): boolean {
-  return failed + stale + cancelled > 0
+/** By the items too: counts are added after their outcomes, so a killed worker may lose some. */
+function isPartial(counts: RunCounts, items: Awaited<ReturnType<Catalog['countItems']>>): boolean {
+  const states = ['failed', 'stale', 'cancelled'] as const
+  return states.some((state) => counts[state] > 0 || (items[state] ?? 0) > 0)
 }
 
 /** The first that applies, in the order of the exit codes. */

@@ -51,11 +51,14 @@ export function createActivities(deps: Deps) {
 
     /** Whether the run's deletes may go on: all, some or none of them. */
     async weighDeletes(input: { run: RunNumber; rangesFailed: number }): Promise<Weighed> {
-      return await plainly(() => weighRunDeletes(deps, input.run, input.rangesFailed))
+      const { run, rangesFailed } = input
+      return await asAttempt(catalog, run, 'weigh', ({ fence }) =>
+        weighRunDeletes(deps, run, rangesFailed, fence),
+      )
     },
 
     async finish(input: { run: RunNumber; how: HowEnded; rangesFailed: number }) {
-      return await plainly(() => finishRun(deps, input))
+      return await plainly((signal) => finishRun(deps, input, signal))
     },
 
     /** A scheduled run that found another one under way. */

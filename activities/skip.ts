@@ -9,7 +9,8 @@ export async function skipRun(
     dataset,
     mode: 'sync',
     trigger: 'schedule',
-    state: 'running',
+    // Never as running: the dataset's run that is under way is another one.
+    state: 'cancelled',
     configDigest,
     base: null,
     startedAt: clock(),
@@ -19,5 +20,5 @@ export async function skipRun(
   })
   const message = 'Another run of this dataset was under way.'
   const problem = { code: 'skipped-overlap', message }
-  await catalog.updateRun(run, { state: 'cancelled', endedAt: clock(), problem })
+  await catalog.updateRun(run, { endedAt: clock(), problem })
 }

@@ -105,7 +105,7 @@ async function plans(on: Catalog): Promise<void> {
   const copy = await createRun(on, run)
   await watched('copyItems', () => on.copyItems(run, copy, ['done'], 'pending'))
   await watched('supersededBy', () => on.supersededBy(copy))
-  await watched('countRenames', () => on.countRenames(copy))
+  await watched('countRenames', () => on.countRenames(copy, new Map([['md5:0:1', 1]])))
 }
 
 // ── what is stored ──────────────────────────────────────────────────────────────────────────────

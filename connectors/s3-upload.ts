@@ -297,11 +297,12 @@ export async function finishing(
   }
 }
 
-/** Parts are worth keeping where a retry would send the same: not where the upload itself is spent,
- *  the content is wrong, or nobody wants it any more. */
+/** Parts are worth keeping where a retry would send the same: not where the upload itself is spent
+ *  or the content is wrong. Who is cancelled may be paused: whether it goes on is the caller's. */
 function isWorthKeeping(error: unknown): boolean {
   if (!(error instanceof StoreError)) return true
   const spent = ['ConditionalRequestConflict', 'OperationAborted', 'NoSuchUpload', 'InvalidPart']
+  if (error.code === 'cancelled') return true
   return RETRIED[error.code] && error.code !== 'corrupt' && !spent.includes(s3CodeOf(error))
 }
 

@@ -27,6 +27,11 @@ export const rangesInFlight = 8
 export const actionTriesMax = 4
 /** Tries of a listing before its replica is left out of the run. */
 export const listTriesMax = 3
+/** An interrupted upload is kept this long (ms), for a run to go on with: stores charge for it. */
+export const uploadsKeptMs = 24 * 60 * 60 * 1000
+/** What an ended run did to which key is kept this long (ms): a first copy has as many lines as
+ *  keys. The history of versions isn't touched. */
+export const itemsKeptMs = 30 * 24 * 60 * 60 * 1000
 /** A fence read from the catalog is good for this long (ms): the zombie's documented window. */
 export const fenceCacheMs = 200
 /** A file changed within this long (ms) of its stat may change again under the same token. */

@@ -13,7 +13,8 @@ export interface Locations {
   close(): Promise<void>
 }
 
-export function createLocations(): Locations {
+/** `parts`: bytes of a part, and above which content goes in parts; small in tests. */
+export function createLocations(parts = partBytes): Locations {
   const opened = new Map<string, Promise<Connector>>()
 
   async function openOptions(
@@ -27,7 +28,7 @@ export function createLocations(): Locations {
     if (known) return await known
     const opening = openConnector(name, resolved, {
       concurrency: transfersMax,
-      partBytes,
+      partBytes: parts,
       ...(bandwidth === null ? {} : { bandwidthBytesPerSecond: bandwidth }),
     })
     opened.set(id, opening)

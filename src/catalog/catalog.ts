@@ -88,7 +88,7 @@ export interface RunReplica {
   gone: number
 }
 
-export type RangeState = 'open' | 'scanned' | 'done'
+export type RangeState = 'open' | 'scanned'
 
 export interface RangeRecord {
   run: RunNumber
@@ -209,12 +209,16 @@ export interface Catalog {
   }): Promise<RunRecord[]>
   updateRun(
     run: RunNumber,
-    patch: Partial<Pick<RunRecord, 'state' | 'endedAt' | 'problem' | 'temporalRunId' | 'counts'>>,
+    patch: Partial<Pick<RunRecord, 'state' | 'endedAt' | 'problem' | 'temporalRunId'>> & {
+      /** Set to these; the others stay. */
+      counts?: Partial<RunCounts>
+    },
   ): Promise<void>
   /** Adds to the named counts, atomically. */
   addCounts(run: RunNumber, delta: Partial<RunCounts>): Promise<void>
-  /** When the dataset's newest run that scanned it whole and settled what it saw began, ms; null:
-   *  there was none. A stored plan isn't one: what it saw is still to be decided. */
+  /** When the dataset's newest run that scanned all of its replicas and settled what it saw began,
+   *  ms; null: there was none. A stored plan isn't one: what it saw is still to be decided. Nor is
+   *  one that left a replica out: what was changed there was changed before. */
   lastCompleteScan(dataset: string): Promise<number | null>
 
   // ── replicas of a run ──
@@ -230,10 +234,6 @@ export interface Catalog {
   /** Numbers go on from the run's last range, the run's first is 0; gives the first number. */
   addRanges(run: RunNumber, ranges: KeyRange[]): Promise<number>
   getRange(run: RunNumber, number: number): Promise<RangeRecord | null>
-  /** Numbers of ranges that aren't done, behind `after` (-1: from the first). */
-  openRanges(run: RunNumber, after: number, limit: number): Promise<number[]>
-  /** Its scan ended and its items are settled: it is done. */
-  endRange(run: RunNumber, number: number): Promise<void>
 
   // ── the fence within a run ──
   /** A lane is what one activity does at a time (`scanLane(3)`, `range/3`, `deletes`). Gives this
@@ -304,9 +304,10 @@ export interface Catalog {
    *  something (`done`, `skipped`) come along; what is to be tried again has none. What was copied
    *  before stays as it is. Gives how many were copied by this call. */
   copyItems(base: RunNumber, run: RunNumber, states: ItemState[], as: ItemState): Promise<number>
-  /** How many of the run's `deferred` items have a contentKey that a created key of the run has,
-   *  each create excusing one (I3). Creates that ended undone excuse nothing. */
-  countRenames(run: RunNumber): Promise<number>
+  /** How many of these deletes (by contentKey, how many there are of it) have a created key of the
+   *  run with the same content, each create excusing one (I3). Creates that ended undone excuse
+   *  nothing. */
+  countRenames(run: RunNumber, deletes: ReadonlyMap<string, number>): Promise<number>
   /** Whether a later run than `run` changed a baseline row of one of its items (its rev isn't the
    *  item's): the first such key, or null. */
   supersededBy(run: RunNumber): Promise<Key | null>

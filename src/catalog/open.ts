@@ -92,8 +92,6 @@ function assemble(store: Store, where: string): Catalog {
     runReplicas: on(runs.runReplicas),
     addRanges: on(ranges.addRanges),
     getRange: on(ranges.getRange),
-    openRanges: on(ranges.openRanges),
-    endRange: on(ranges.endRange),
     claim: on(lanes.claim),
     holds: on((on: Store, run: number, lane: string, attempt: number) =>
       lanes.holds(on, run, lane, attempt),

@@ -225,34 +225,12 @@ async function copyStep(tx: Store, step: CopyStep): Promise<number> {
   return inserted.length
 }
 
-export async function countRenames(store: Store, run: RunNumber): Promise<number> {
-  const deletes = new Map<string, number>()
-  for (let after = -1; ; ) {
-    const rows = await store.db
-      .selectFrom('plan_items')
-      .select(['seq', 'content_key'])
-      .where('run', '=', run)
-      .where('state', '=', 'deferred')
-      .where('seq', '>', after)
-      .orderBy('seq')
-      .limit(stepRows)
-      .execute()
-    for (const { content_key: content } of rows) {
-      if (content !== null) deletes.set(content, (deletes.get(content) ?? 0) + 1)
-    }
-    after = rows.at(-1)?.seq ?? after
-    if (rows.length < stepRows) break
-  }
-  if (deletes.size === 0) return 0
-  return await excused(store, run, deletes)
-}
-
-/** Each create takes one delete of its content off. */
-async function excused(
+export async function countRenames(
   store: Store,
   run: RunNumber,
-  deletes: Map<string, number>,
+  deletes: ReadonlyMap<string, number>,
 ): Promise<number> {
+  const left = new Map(deletes)
   let count = 0
   await eachStep(store, run, async (after, upTo) => {
     const creates = await store.db
@@ -266,9 +244,9 @@ async function excused(
       .where('state', 'in', ['pending', 'blocked', 'done'])
       .execute()
     for (const { content_key: content } of creates) {
-      const left = deletes.get(content as string) ?? 0
-      if (left === 0) continue
-      deletes.set(content as string, left - 1)
+      const unexcused = left.get(content as string) ?? 0
+      if (unexcused === 0) continue
+      left.set(content as string, unexcused - 1)
       count++
     }
     return 'go on'

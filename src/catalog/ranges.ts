@@ -67,30 +67,3 @@ export async function getRange(
     scanned: row.scanned,
   }
 }
-
-export async function openRanges(
-  store: Store,
-  run: RunNumber,
-  after: number,
-  limit: number,
-): Promise<number[]> {
-  const rows = await store.db
-    .selectFrom('ranges')
-    .select('number')
-    .where('run', '=', run)
-    .where('number', '>', after)
-    .where('state', '<>', 'done')
-    .orderBy('number')
-    .limit(limit)
-    .execute()
-  return rows.map(({ number }) => number)
-}
-
-export async function endRange(store: Store, run: RunNumber, number: number): Promise<void> {
-  await store.db
-    .updateTable('ranges')
-    .set({ state: 'done' })
-    .where('run', '=', run)
-    .where('number', '=', number)
-    .execute()
-}

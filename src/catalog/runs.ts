@@ -133,7 +133,18 @@ export async function lastCompleteScan(store: Store, dataset: string): Promise<n
     .select('runs.started_at')
     .where('datasets.name', '=', dataset)
     .where('runs.mode', 'in', ['sync', 'plan'])
-    .where('runs.state', 'in', ['complete', 'partial', 'conflicts', 'held'])
+    .where('runs.state', 'in', ['complete', 'conflicts', 'held'])
+    // Held comes before partial in a run's state: a replica may have been away all the same.
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('run_replicas')
+            .select('run_replicas.run')
+            .whereRef('run_replicas.run', '=', 'runs.run')
+            .where('run_replicas.state', '=', 'unknown'),
+        ),
+      ),
+    )
     .orderBy('runs.run', 'desc')
     .limit(1)
     .executeTakeFirst()

@@ -133,14 +133,18 @@ describe.each(engines)('plan items on $engine', ({ make }) => {
       }),
       recordOf(run, 15, 'failed', { contentKey: 'y', state: 'failed' }),
     ])
-    expect(await catalog.countRenames(run)).toBe(2)
+    const deletes = new Map([
+      ['x', 3],
+      ['y', 1],
+    ])
+    expect(await catalog.countRenames(run, deletes)).toBe(2)
     await catalog.updateItems([recordOf(run, 16, 'new5', { contentKey: 'y' })])
-    expect(await catalog.countRenames(run)).toBe(3)
+    expect(await catalog.countRenames(run, deletes)).toBe(3)
     await catalog.updateItems(
       [17, 18, 19].map((seq) => recordOf(run, seq, 'n', { contentKey: 'x' })),
     )
-    expect(await catalog.countRenames(run)).toBe(4)
-    expect(await catalog.countRenames(run + 1)).toBe(0)
+    expect(await catalog.countRenames(run, deletes)).toBe(4)
+    expect(await catalog.countRenames(run + 1, deletes)).toBe(0)
   })
 
   it('knows whether a later run changed a key of a plan', async () => {

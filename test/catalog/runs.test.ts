@@ -91,12 +91,24 @@ describe.each(engines)('runs on $engine', ({ make }) => {
     expect(await ran('plan', 'planned')).toBeNull()
     expect(await ran('apply', 'complete')).toBeNull()
     expect(await ran('sync', 'complete', 'another')).toBeNull()
-    for (const state of ['complete', 'partial', 'conflicts', 'held'] as const) {
+    for (const state of ['complete', 'conflicts', 'held'] as const) {
       expect(await ran('sync', state)).toBe(startedAt)
     }
     const last = startedAt
+    expect(await ran('sync', 'partial')).toBe(last)
     expect(await ran('sync', 'running')).toBe(last)
     expect(await ran('plan', 'superseded')).toBe(last)
+  })
+
+  it('a run that left a replica out is no complete scan, held or not', async () => {
+    const catalog = await open()
+    const held = { state: 'held', startedAt: 1_000 } as const
+    const run = await catalog.createRun(runOf(held))
+    const none = { problem: null, seen: 0, gone: 0 }
+    await catalog.putRunReplica(run, { replica: 'here', state: 'ok', ...none })
+    expect(await catalog.lastCompleteScan(dataset)).toBe(1_000)
+    await catalog.loseReplica(run, 'there', { code: 'unavailable', message: 'cut' })
+    expect(await catalog.lastCompleteScan(dataset)).toBeNull()
   })
 })
 

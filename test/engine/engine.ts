@@ -1,11 +1,11 @@
 /** The engine without Temporal: the activities' own code, in the order of the workflows. */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { applyLane } from '../../activities/apply.ts'
-import type { Attempt } from '../../activities/attempt.ts'
+import { type Attempt, Superseded } from '../../activities/attempt.ts'
 import { weighRunDeletes } from '../../activities/deletes.ts'
-import { finishRun } from '../../activities/finish.ts'
+import { finishRun, type HowEnded } from '../../activities/finish.ts'
 import { createByteBudget } from '../../activities/lanes.ts'
 import { prepareRun } from '../../activities/prepare.ts'
 import { resolveConflicts } from '../../activities/resolve.ts'
@@ -30,9 +30,30 @@ export interface Engine {
   config: Config
   /** Another config for the runs that follow; gives it. */
   configure(change: Partial<DatasetConfig>): Promise<Config>
-  run(options?: { mode?: RunMode; base?: number }): Promise<RunRecord>
+  /** Another place, or other options, under the same name. */
+  relocate(name: string, options: LocationOptions): Promise<Config>
+  run(options?: RunOptions): Promise<RunRecord>
   attempt(run: number, lane: string): Promise<Attempt>
   close(): Promise<void>
+}
+
+export interface RunOptions {
+  mode?: RunMode
+  base?: number
+  /** Called when the puts have been carried out, before the deletes are weighed. */
+  beforeDeletes?: (run: number) => Promise<void> | void
+  /** Aborted: the run is cancelled. */
+  signal?: AbortSignal
+  /** What becomes of a run whose activities are cut off: `failed` as where a worker is killed. */
+  cut?: 'cancelled' | 'failed'
+}
+
+export interface EngineOptions {
+  /** Bytes of a part. */
+  partBytes?: number
+  /** Default: a new SQLite file. */
+  catalogUrl?: string
+  clock?: () => number
 }
 
 const names = ['a', 'b', 'c', 'd']
@@ -41,11 +62,13 @@ const names = ['a', 'b', 'c', 'd']
 export async function createEngine(
   locations: LocationOptions[],
   dataset: Partial<DatasetConfig> = {},
+  options: EngineOptions = {},
 ): Promise<Engine> {
   const stateDir = mkdtempSync(join(tmpdir(), 'tidemark-engine-'))
-  const catalog = await openCatalog(`sqlite:${join(stateDir, 'catalog.db')}`)
-  const opened = createLocations()
-  const deps = createDeps(catalog, opened, stateDir)
+  const catalog = await openCatalog(options.catalogUrl ?? `sqlite:${join(stateDir, 'catalog.db')}`)
+  const opened = createLocations(options.partBytes)
+  const { clock } = options
+  const deps = { ...createDeps(catalog, opened, stateDir), ...(clock ? { clock } : {}) }
   let config = await store(configOf(locations, dataset))
 
   async function store(next: Config): Promise<Config> {
@@ -53,14 +76,21 @@ export async function createEngine(
     return next
   }
 
-  async function attempt(run: number, lane: string): Promise<Attempt> {
+  async function attempt(
+    run: number,
+    lane: string,
+    signal = new AbortController().signal,
+  ): Promise<Attempt> {
     const number = await catalog.claim(run, lane)
-    const fence = async () => undefined
-    return { signal: new AbortController().signal, number, fence, tell: () => undefined }
+    const fence = async () => {
+      if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
+    }
+    return { signal, number, again: false, fence, tell: () => undefined }
   }
 
   let executions = 0
-  async function run({ mode = 'sync', base }: { mode?: RunMode; base?: number } = {}) {
+  async function run(given: RunOptions = {}) {
+    const { mode = 'sync', base, signal = new AbortController().signal } = given
     const input = {
       dataset: 'data',
       mode,
@@ -70,33 +100,45 @@ export async function createEngine(
       queue: 'none',
     }
     const execution = { workflowId: 'sync/data', runId: `execution-${++executions}` }
-    const prepared = await prepareRun(deps, input, execution, new AbortController().signal)
+    const prepared = await prepareRun(deps, input, execution, signal)
     const number = prepared.run
-    if (!prepared.refused) await carryOut(number, mode, prepared.ranges)
-    const how = prepared.refused ? 'refused' : 'ended'
-    await finishRun(deps, { run: number, how, rangesFailed: 0 })
+    let how: HowEnded = prepared.refused ? 'refused' : 'ended'
+    try {
+      if (!prepared.refused) await carryOut(number, mode, prepared.ranges, { ...given, signal })
+    } catch (error) {
+      if (!signal.aborted) throw error
+      how = given.cut ?? 'cancelled'
+    }
+    await finishRun(deps, { run: number, how, rangesFailed: 0 }, new AbortController().signal)
     return (await catalog.getRun(number)) as RunRecord
   }
 
-  async function carryOut(number: number, mode: RunMode, ranges: number): Promise<void> {
+  async function carryOut(
+    number: number,
+    mode: RunMode,
+    ranges: number,
+    { signal, beforeDeletes }: RunOptions,
+  ): Promise<void> {
     const shared = { ...deps, budget: createByteBudget(1 << 27) }
+    const claim = (lane: string) => attempt(number, lane, signal)
     const apply = async (lane: Parameters<typeof applyLane>[2]) =>
-      applyLane(shared, number, lane, await attempt(number, lane))
+      applyLane(shared, number, lane, await claim(lane))
     let known = ranges
     for (let range = 0; range < known || (ranges === 0 && range === 0); range++) {
       for (let ended = ranges === 0; ; ) {
         if (!ended) {
-          const page = await scanPage(deps, number, range, await attempt(number, `scan/${range}`))
+          const page = await scanPage(deps, number, range, await claim(`scan/${range}`))
           ended = page.ended
           if (page.cut !== null) known = Math.max(known, page.cut + 1)
         }
-        await resolveConflicts(deps, number, range, await attempt(number, `resolve/${range}`))
+        await resolveConflicts(deps, number, range, await claim(`resolve/${range}`))
         if (mode !== 'plan') await apply(`range/${range}`)
         if (ended) break
       }
     }
     if (mode === 'plan') return
-    await weighRunDeletes(deps, number, 0)
+    await beforeDeletes?.(number)
+    await weighRunDeletes(deps, number, 0, (await claim('weigh')).fence)
     await apply('deletes')
     await apply('blocked')
   }
@@ -113,11 +155,17 @@ export async function createEngine(
       config = await store({ ...next, digest: configDigest(next) })
       return config
     },
+    async relocate(name, location) {
+      const next = { ...config, locations: { ...config.locations, [name]: location } }
+      config = await store({ ...next, digest: configDigest(next) })
+      return config
+    },
     run,
     attempt,
     async close() {
       await opened.close()
       await catalog.close()
+      rmSync(stateDir, { recursive: true, force: true })
     },
   }
 }
