@@ -25,6 +25,7 @@ export interface Resumed {
   next: number
   known: number
   failed: number
+  paused?: boolean
 }
 
 export interface SyncResult {
@@ -39,6 +40,7 @@ export interface RangeInput {
   queue: string
   /** Set when it continues as new: whether the scan has ended. */
   scanned?: boolean
+  paused?: boolean
 }
 
 export interface Progress {

@@ -24,6 +24,7 @@ import {
   type SyncResult,
   searchAttributes,
 } from './messages.ts'
+import { createPausable } from './pausable.ts'
 import { syncRange } from './sync-range.ts'
 
 export async function syncDataset(input: SyncInput): Promise<SyncResult> {
@@ -31,12 +32,13 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   const seen: Progress = {
     run: input.resumed?.run ?? null,
     phase: 'preparing',
-    paused: false,
+    paused: input.resumed?.paused ?? false,
     rangesDone: input.resumed?.next ?? 0,
     rangesKnown: input.resumed?.known ?? 0,
   }
   let failed = input.resumed?.failed ?? 0
   const inFlight = new Map<number, Promise<void>>()
+  const pausable = createPausable(seen.paused)
   setHandler(progress, () => seen)
   setHandler(pause, () => pauseRun(true))
   setHandler(resume, () => pauseRun(false))
@@ -102,6 +104,8 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     // Whoever waits sees it; nobody waiting must not fail the workflow task.
     done.catch(() => undefined)
     inFlight.set(range, done)
+    // It was paused while the child was being started, which nobody told it.
+    if (seen.paused) tell(range)
   }
 
   function leave(range: number): void {
@@ -112,20 +116,19 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
 
   /** A stored plan, or what was held: its items are range 0, and nothing is scanned. */
   async function carryOutStored(run: number): Promise<void> {
-    await resolve({ run, range: 0 })
-    await apply({ run, lane: 'range/0' })
+    await pausable.run(() => resolve({ run, range: 0 }))
+    await pausable.run(() => apply({ run, lane: 'range/0' }))
   }
 
   /** Deletes come last, when every range has ended; then the puts that they had blocked. */
   async function carryOutDeletes(run: number): Promise<void> {
     await weighDeletes({ run, rangesFailed: failed })
-    await condition(() => !seen.paused)
-    await apply({ run, lane: 'deletes' })
-    await apply({ run, lane: 'blocked' })
+    await pausable.run(() => apply({ run, lane: 'deletes' }))
+    await pausable.run(() => apply({ run, lane: 'blocked' }))
   }
 
   async function goOn(run: number, next: number): Promise<never> {
-    const resumed = { run, next, known: seen.rangesKnown, failed }
+    const resumed = { run, next, known: seen.rangesKnown, failed, paused: seen.paused }
     return await continueAsNew<typeof syncDataset>({ ...input, resumed })
   }
 
@@ -141,13 +144,16 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
 
   function pauseRun(paused: boolean): void {
     seen.paused = paused
+    pausable.set(paused)
     show(seen.phase)
-    for (const range of inFlight.keys()) {
-      const id = `${workflowInfo().workflowId}/${seen.run}/r${range}`
-      const told = getExternalWorkflowHandle(id).signal(paused ? pause : resume)
-      // A range that ended meanwhile needs no telling.
-      told.catch(() => undefined)
-    }
+    for (const range of inFlight.keys()) tell(range)
+  }
+
+  function tell(range: number): void {
+    const id = `${workflowInfo().workflowId}/${seen.run}/r${range}`
+    const told = getExternalWorkflowHandle(id).signal(seen.paused ? pause : resume)
+    // A range that ended meanwhile needs no telling.
+    told.catch(() => undefined)
   }
 
   function show(phase: Progress['phase']): void {

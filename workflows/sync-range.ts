@@ -1,7 +1,6 @@
 /** A range of keys: scan a page ‖ apply the page before, until its end. */
 import {
   CancellationScope,
-  condition,
   continueAsNew,
   getExternalWorkflowHandle,
   setHandler,
@@ -11,40 +10,42 @@ import type { ScanResult } from '../activities/index.ts'
 import { historyEventsMax } from '../src/limits.ts'
 import { activitiesOn } from './activity-options.ts'
 import { pause, type RangeInput, rangeCut, resume } from './messages.ts'
+import { createPausable } from './pausable.ts'
 
 export async function syncRange(input: RangeInput): Promise<void> {
   const { run, range, mode, queue } = input
   const { scan, resolve, apply } = activitiesOn(queue)
-  let paused = false
-  setHandler(pause, () => {
-    paused = true
-  })
-  setHandler(resume, () => {
-    paused = false
-  })
+  const pausable = createPausable(input.paused ?? false)
+  setHandler(pause, () => pausable.set(true))
+  setHandler(resume, () => pausable.set(false))
   let ended = input.scanned ?? false
   let page: ScanResult | null = null
   do {
-    await condition(() => !paused)
     page = await scanBesideApply(page)
     if (page?.cut != null) await tellRun(page.cut)
     if (page !== null && workflowInfo().historyLength > historyEventsMax) {
       await settlePage(page)
-      await continueAsNew<typeof syncRange>({ ...input, scanned: ended })
+      await continueAsNew<typeof syncRange>({
+        ...input,
+        scanned: ended,
+        paused: pausable.paused(),
+      })
     }
   } while (page !== null)
 
   /** The next page, while the one before is applied; null: there is none. */
   async function scanBesideApply(before: ScanResult | null): Promise<ScanResult | null> {
-    const scanning = ended ? null : scan({ run, range })
+    const scanning = ended ? null : pausable.run(() => scan({ run, range }))
     const [next] = await Promise.all([scanning, settlePage(before)])
     if (next) ended = next.ended
     return next
   }
 
   async function settlePage(done: ScanResult | null): Promise<void> {
-    if (done?.conflicts) await resolve({ run, range })
-    if (done && mode !== 'plan') await apply({ run, lane: `range/${range}` })
+    if (done?.conflicts) await pausable.run(() => resolve({ run, range }))
+    if (done && mode !== 'plan') {
+      await pausable.run(() => apply({ run, lane: `range/${range}` }))
+    }
   }
 }
 

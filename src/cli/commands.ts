@@ -91,7 +91,7 @@ export const commands: CommandRow[] = [
   },
   {
     name: 'pause',
-    summary: 'stop the run of a dataset behind what is under way, until it is resumed',
+    summary: 'stop the run of a dataset until it is resumed; transfers under way begin again then',
     args: ['<dataset>'],
     load: () => import('./commands/pause.ts'),
   },

@@ -1,5 +1,5 @@
 /** Starts a run and follows it to its end: live progress, Ctrl-C, what became of it. */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import { TerminatedFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import type { SyncInput, SyncResult } from '../../workflows/messages.ts'
 import type { RunMode, RunRecord } from '../catalog/catalog.ts'
 import { EXIT, UserError } from '../errors.ts'
@@ -9,7 +9,7 @@ import { startOptions, workflowIdOf } from '../temporal/start.ts'
 import type { CommandContext } from './command.ts'
 import { openRunOf } from './open-run.ts'
 import { showProgress } from './progress.ts'
-import type { ServedSession } from './serve.ts'
+import { type ServedSession, ServerGone } from './serve.ts'
 import { noteWithoutWorkers } from './without-workers.ts'
 
 export interface RunRequest {
@@ -19,6 +19,9 @@ export interface RunRequest {
 }
 
 const pollMs = 200
+/** A run that is cancelled ends within a few seconds (ms); one without a worker doesn't. */
+const cancelPatienceMs = 30_000
+const beginPatienceMs = 3_000
 
 /**
  * Gives the run's record when it has ended. Where another run of the dataset is under way, a sync
@@ -42,8 +45,15 @@ export async function followRun(
     context.signal.throwIfAborted()
     const started = await connected(context, session, () => startOrFind(session, input))
     if (started === null) continue
-    const { record, waited } = await untilEnded(context, session, input, started)
-    if (!waited) return record
+    const { own } = session
+    try {
+      const { record, waited } = await untilEnded(context, session, input, started)
+      if (!waited) return record
+    } catch (error) {
+      // Brought up here, the server may have ended it as another version's: it is planned again.
+      const superseded = !own && session.own && isTerminated(error)
+      if (!superseded) throw error
+    }
   }
 }
 
@@ -81,12 +91,19 @@ async function connected<T>(
   call: () => Promise<T>,
 ): Promise<T> {
   for (;;) {
+    const watch = session.watch()
+    const calling = call()
+    // Where the server is gone it is left to fail by itself.
+    calling.catch(() => undefined)
     try {
-      return await call()
+      return await Promise.race([calling, watch.gone])
     } catch (error) {
-      if (!isConnectionLost(error) || context.signal.aborted) throw error
+      const lost = error instanceof ServerGone || isConnectionLost(error)
+      if (!lost || context.signal.aborted) throw error
       context.output.note('Temporal does not answer any more; looking for it')
       await session.reconnect()
+    } finally {
+      watch.stop()
     }
   }
 }
@@ -105,6 +122,7 @@ async function untilEnded(
   const cancels = !found || session.own
   let waited = false
   let ended = false
+  let abortedAt: number | null = null
   const outcome = outcomeOf(context, session, dataset, runId, cancels).finally(() => {
     ended = true
   })
@@ -119,10 +137,10 @@ async function untilEnded(
       }
       if (record) await progress.show(record)
       else await workers.look()
-      if (signal.aborted && !cancels) {
-        const run = record ? `run ${record.run}` : 'the run'
-        context.output.note(`${run} of ${dataset} goes on; end it: tidemark cancel ${dataset}`)
-        signal.throwIfAborted()
+      if (signal.aborted) {
+        abortedAt ??= performance.now()
+        const patience = !cancels ? 0 : record ? cancelPatienceMs : beginPatienceMs
+        if (performance.now() - abortedAt >= patience) throw notWaited(context, dataset, cancels)
       }
       await Promise.race([outcome.catch(() => undefined), pause(pollMs)])
     }
@@ -135,6 +153,15 @@ async function untilEnded(
   } finally {
     progress.end()
   }
+}
+
+function notWaited(context: CommandContext, dataset: string, cancels: boolean): unknown {
+  context.output.note(
+    cancels
+      ? `the run of ${dataset} ends as soon as a worker answers`
+      : `the run of ${dataset} goes on; end it: tidemark cancel ${dataset}`,
+  )
+  return context.signal.reason
 }
 
 /** A sync joins a sync of the same config: it is the run that was asked for. */
@@ -176,6 +203,10 @@ function runFailed(session: ServedSession, dataset: string, cause: unknown): Use
     exit: EXIT.failed,
     cause,
   })
+}
+
+function isTerminated(error: unknown): boolean {
+  return error instanceof UserError && rootOf(error) instanceof TerminatedFailure
 }
 
 /** Temporal wraps what an activity threw: a workflow's failure in an activity's. */

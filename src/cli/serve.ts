@@ -21,6 +21,13 @@ export interface ServedSession extends Session {
   /** After the connection was lost: to where Temporal is now. An embedded server that another
    *  command had, and that ended with it, is brought up again here. */
   reconnect(): Promise<void>
+  /** Looks after an embedded server that another command has, until `stop`: `gone` rejects with
+   *  `ServerGone` when it has ended. Calls to it would fail much later. */
+  watch(): { gone: Promise<never>; stop(): void }
+}
+
+export class ServerGone extends Error {
+  override name = 'ServerGone'
 }
 
 /** How long (ms) Temporal may be away in the middle of a run: as long as a restart takes. */
@@ -79,16 +86,38 @@ export async function serve(
     ...session,
     ...(await first()),
     async reconnect() {
-      await served.temporal.close()
+      // The old connection stays open: a call of it that is tried again would throw out of a timer.
       Object.assign(served, await attachAgain())
     },
+    watch: () => watchServer(context.state, served.own ? null : served.server),
     async close() {
-      await served.temporal.close()
       await embedded?.stop()
       await session.close()
+      await served.temporal.close()
     },
   }
   return served
+}
+
+const watchEveryMs = 1_000
+
+function watchServer(state: string, server: ServerInfo | null): ReturnType<ServedSession['watch']> {
+  const { promise: gone, reject } = Promise.withResolvers<never>()
+  // Who stops watching needn't look at it.
+  gone.catch(() => undefined)
+  if (server === null) return { gone, stop: () => {} }
+  const look = async () => {
+    // Another one that is just starting: then this one is gone, too.
+    const now = await readServer(state, 0).catch((error) => starting(error))
+    if (now?.pid !== server.pid) reject(new ServerGone(`the server on ${state} has ended`))
+  }
+  const timer = setInterval(() => void look().catch(reject), watchEveryMs)
+  return { gone, stop: () => clearInterval(timer) }
+}
+
+function starting(error: unknown): null {
+  if (isCode(error, 'state-in-use')) return null
+  throw error
 }
 
 /** Waits for a server that is just starting; Ctrl-C ends the wait. */

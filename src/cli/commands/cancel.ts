@@ -3,12 +3,21 @@ import type { CommandContext } from '../command.ts'
 import { withOpenRun } from '../control.ts'
 import { printReport, reportOf } from '../run-report.ts'
 
+const patienceMs = 10_000
+
 /** Ends the dataset's run in order, and waits for it: what was done stays done and is known. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
   return await withOpenRun(context, dataset, async (open, { catalog }) => {
     await open.cancel()
-    await Promise.race([open.ended(), aborted(context.signal)])
+    const patience = setTimeout(() => {
+      context.output.note(`the run of ${dataset} ends as soon as its worker answers; waiting`)
+    }, patienceMs)
+    try {
+      await Promise.race([open.ended(), aborted(context.signal)])
+    } finally {
+      clearTimeout(patience)
+    }
     const recent = await catalog.listRuns({ dataset, limit: 5 })
     const record = recent.find(({ temporalRunId }) => temporalRunId === open.runId)
     if (!record) {

@@ -2,7 +2,7 @@ import { EXIT } from '../../errors.ts'
 import type { CommandContext } from '../command.ts'
 import { withOpenRun } from '../control.ts'
 
-/** The dataset's run stops behind the batches that are under way, until `resume`. */
+/** The dataset's run stops until `resume`; transfers under way are cut off, and begun again then. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
   return await withOpenRun(context, dataset, async (open) => {
@@ -10,7 +10,7 @@ export async function run(context: CommandContext, [name]: string[]): Promise<nu
     const progress = await open.progress()
     context.output.result({ dataset, run: progress?.run ?? null, paused: true })
     const run = progress?.run ? `run ${progress.run} of ${dataset}` : `the run of ${dataset}`
-    context.output.line(`${run} is paused, behind the batches that are under way`)
+    context.output.line(`${run} is paused`)
     context.output.line(`  go on: tidemark resume ${dataset}`)
     return EXIT.ok
   })

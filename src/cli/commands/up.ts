@@ -1,29 +1,54 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { checkStateFolder, loadConfig } from '../../config/index.ts'
 import { EXIT } from '../../errors.ts'
 import { connect } from '../../temporal/connection.ts'
 import { syncSchedules } from '../../temporal/schedules.ts'
+import { ensureSearchAttributes } from '../../temporal/search-attributes.ts'
 import { startEmbedded } from '../../temporal/supervisor.ts'
 import { targetOf } from '../../temporal/target.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { wholeNumber } from '../numbers.ts'
-import { openSession } from '../session.ts'
+import { openSession, type Session } from '../session.ts'
+import { run as runWorker } from './worker.ts'
 
-/** The embedded server: Temporal, a worker, and the Schedules of the config. Until Ctrl-C. */
+/**
+ * The embedded server: Temporal, a worker, and the Schedules of the config. Where Temporal is
+ * elsewhere, a worker for it and the Schedules. Until Ctrl-C.
+ */
 export async function run(
   context: CommandContext,
   _args: string[],
   options: CommandOptions,
 ): Promise<number> {
+  const given = numbers(options)
+  const session = await openSession(context)
+  let closed = false
+  const close = async () => {
+    if (!closed) await session.close()
+    closed = true
+  }
+  try {
+    if (context.temporal ?? session.config.temporal.address) {
+      for (const line of await schedulesOf(context, session)) context.output.line(line)
+      await close()
+      return await runWorker(context)
+    }
+    return await runEmbedded(context, session, given)
+  } finally {
+    await close()
+  }
+}
+
+async function runEmbedded(
+  context: CommandContext,
+  session: Session,
+  given: ReturnType<typeof numbers>,
+): Promise<number> {
   const { output, signal } = context
-  const config = await loadConfig(context.config)
-  await checkStateFolder(config, context.state)
   const embedded = await startEmbedded({
     stateDir: context.state,
     configPath: context.config,
     signal,
     log: output.note,
-    ...numbers(options),
+    ...given,
     onEvent: (event) => {
       if (event.kind === 'died') {
         output.note(`${event.program} ended unexpectedly; starting it again (${event.logFile})`)
@@ -31,23 +56,31 @@ export async function run(
     },
   })
   try {
-    const session = await openSession(context)
-    const temporal = await connect(await targetOf(config, embedded.server.address))
-    try {
-      const schedules = await syncSchedules(temporal.client, session.config, context.state)
-      output.line(`Temporal  ${embedded.server.address}`)
-      output.line(`Web UI    ${embedded.server.ui}`)
-      for (const line of schedules) output.line(line)
-      output.line('up; Ctrl-C ends it')
-      output.result({ ...embedded.server, schedules })
-    } finally {
-      await temporal.close()
-      await session.close()
-    }
+    const schedules = await schedulesOf(context, session, embedded.server.address)
+    output.line(`Temporal  ${embedded.server.address}`)
+    output.line(`Web UI    ${embedded.server.ui}`)
+    for (const line of schedules) output.line(line)
+    output.line('up; Ctrl-C ends it')
+    output.result({ ...embedded.server, schedules })
     await Promise.race([embedded.ended, aborted(signal)])
     return EXIT.ok
   } finally {
     await embedded.stop()
+  }
+}
+
+/** Gives a line for each Schedule. `address`: of the embedded server. */
+async function schedulesOf(
+  context: CommandContext,
+  { config }: Session,
+  address: string | null = context.temporal,
+): Promise<string[]> {
+  const { client, connection, close } = await connect(await targetOf(config, address))
+  try {
+    await ensureSearchAttributes(connection, config.temporal.namespace)
+    return await syncSchedules(client, config, context.state)
+  } finally {
+    await close()
   }
 }
 
@@ -65,5 +98,6 @@ function numbers(options: CommandOptions) {
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) await sleep(1_000, undefined, { signal }).catch(() => undefined)
+  if (signal.aborted) return
+  await new Promise((done) => signal.addEventListener('abort', done, { once: true }))
 }

@@ -1,0 +1,40 @@
+/** Pausing: activities that are under way are cut off, and begin again where they were (I6). */
+import { CancellationScope, condition, isCancellation } from '@temporalio/workflow'
+
+export interface Pausable {
+  paused(): boolean
+  set(paused: boolean): void
+  /** Runs it when nothing is paused, and again where a pause cut it off. */
+  run<T>(work: () => Promise<T>): Promise<T>
+}
+
+export function createPausable(pausedNow: boolean): Pausable {
+  let paused = pausedNow
+  const running = new Set<CancellationScope>()
+
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await condition(() => !paused)
+      const scope = new CancellationScope()
+      running.add(scope)
+      try {
+        return await scope.run(work)
+      } catch (error) {
+        // Cut off by a pause, and not because the run itself is cancelled.
+        const again = isCancellation(error) && !CancellationScope.current().consideredCancelled
+        if (!again) throw error
+      } finally {
+        running.delete(scope)
+      }
+    }
+  }
+
+  return {
+    paused: () => paused,
+    set(next) {
+      paused = next
+      if (next) for (const scope of running) scope.cancel()
+    },
+    run,
+  }
+}
