@@ -84,7 +84,7 @@ export const commands: CommandRow[] = [
     summary: 'show what a run did to which key at which replica, and why it did not',
     args: ['<run>'],
     options: [
-      ['--state <states>', 'only these, separated by commas: done, failed, skipped, held, open, …'],
+      ['--only <states>', 'only these, separated by commas: done, failed, skipped, held, open, …'],
       ['--prefix <prefix>', 'only keys that begin so'],
     ],
     load: () => import('./commands/show.ts'),

@@ -113,7 +113,7 @@ export function printReport(context: CommandContext, report: RunReport): void {
   }
   const { run } = report.run
   if (report.more || report.problems.length > listedMax) {
-    output.line(`  … the rest: tidemark show ${run} --state ${TROUBLE.join(',')}`)
+    output.line(`  … the rest: tidemark show ${run} --only ${TROUBLE.join(',')}`)
   }
 }
 

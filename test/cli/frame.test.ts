@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { commands } from '../../src/cli/commands.ts'
 import { packageRoot, packageVersion } from '../../src/package-root.ts'
 import { bin, folder, run, start } from './process.ts'
 
@@ -99,6 +100,11 @@ describe('tidemark', () => {
     await run(['init', '--config', 'x.yaml'], { cwd })
     expect(await run(['--config', 'x.yaml', 'validate'], { cwd })).toMatchObject({ code: 0 })
     expect(await run(['validate', '--config', 'x.yaml'], { cwd })).toMatchObject({ code: 0 })
+  })
+
+  it('no command has an option of a global one’s name, which would get its value', () => {
+    const flags = commands.flatMap(({ options = [] }) => options.map(([flag]) => flag))
+    expect(flags.filter((flag) => /^--(config|state|temporal|json)\b/.test(flag))).toEqual([])
   })
 
   it('tells a failure by code, place and next step', async () => {

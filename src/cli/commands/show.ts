@@ -49,9 +49,9 @@ export async function run(
   }
 }
 
-function statesOf({ state }: CommandOptions): ItemState[] {
-  if (typeof state !== 'string') return allStates
-  return state.split(',').map((name) => {
+function statesOf({ only }: CommandOptions): ItemState[] {
+  if (typeof only !== 'string') return allStates
+  return only.split(',').map((name) => {
     const known = allStates.find((one) => one === name.trim())
     if (known) return known
     throw new UserError('usage-invalid', `there is no item state "${name}"`, {
