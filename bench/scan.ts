@@ -201,10 +201,10 @@ async function scanAll(keys: number, folder: string): Promise<void> {
   )
   for (let range = 0; range < ranges; range++) {
     const number = await catalog.claim(run, `scan/${range}`)
-    const attempt = { signal, number, fence: async () => undefined, tell: () => undefined }
+    const attempt = { signal, number, again: false, fence: async () => {}, tell: () => {} }
     await scanPage(deps, run, range, attempt)
   }
-  await finishRun(deps, { run, how: 'ended', rangesFailed: 0 })
+  await finishRun(deps, { run, how: 'ended', rangesFailed: 0 }, signal)
   const seconds = (performance.now() - began) / 1000
   const record = await catalog.getRun(run)
   if (record?.counts.scanned !== keys || record.counts.planned !== 0) {

@@ -20,6 +20,8 @@ export interface FilePlace {
   folds: boolean | undefined
   /** Folders that were made but aren't durable yet, by path. */
   fresh: Map<string, Promise<void>>
+  /** Reading once took so long that the thread pool does it from now on. */
+  slowReads: boolean
 }
 
 /** The root at one moment. */

@@ -8,7 +8,7 @@ import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { StoreError } from '../src/errors.ts'
-import { listPageKeys } from '../src/limits.ts'
+import { KIB, listPageKeys } from '../src/limits.ts'
 import type { Entry, Key, Token } from '../src/model.ts'
 import type { Connector, ConnectorContext, ReadResult, Traits } from './connector.ts'
 import {
@@ -37,6 +37,9 @@ const fsync = promisify(fs.fsync)
 const pathBytesMax = 4_095
 /** NAME_MAX of every file system in use; some hold less, and say so themselves. */
 const nameBytesMax = 255
+const smallReadBytes = 64 * KIB
+/** A read that took longer (ms) was no cached one. */
+const slowReadMs = 20
 /** A temporary file this old (ms) belongs to no write: one that goes on changes its file. */
 const temporaryAgeMax = 24 * 60 * 60 * 1000
 
@@ -53,6 +56,7 @@ export async function create(
     seen: undefined,
     folds: undefined,
     fresh: new Map(),
+    slowReads: false,
   }
   return {
     name: context.name,
@@ -211,13 +215,19 @@ async function* chunksOf(
       at += await fillFrom(place, key, fd, chunk, at)
       refuseCancelled(place, 'read', key, signal)
       // The token names the inode and its ctime: this is the open file, and it wasn't touched.
-      if (at === end) pinned(place, key, token)
+      if (at === end) requireUntouched(place, key, token)
       yield chunk
       refuseCancelled(place, 'read', key, signal)
     }
   } finally {
     fs.closeSync(fd)
   }
+}
+
+/** The way to the file was looked at before it was opened; the token names its inode. */
+function requireUntouched(place: FilePlace, key: Key, token: Token): void {
+  const there = fs.lstatSync(`${place.root}/${key}`, { bigint: true, throwIfNoEntry: false })
+  if (!there?.isFile() || tokenId(there) !== token.id) pinned(place, key, token)
 }
 
 /** What opens in the token's state is that file, whatever way led there. */
@@ -247,7 +257,7 @@ async function fillFrom(
 ): Promise<number> {
   for (let filled = 0; filled < chunk.length; ) {
     const left = chunk.length - filled
-    const { bytesRead } = await readAt(fd, chunk, filled, left, position + filled).catch(
+    const bytesRead = await readSome(place, fd, chunk, filled, left, position + filled).catch(
       (error: unknown) => {
         throw translated(place, 'read', key, error)
       },
@@ -258,4 +268,23 @@ async function fillFrom(
     filled += bytesRead
   }
   return chunk.length
+}
+
+/** Small reads of a fast disk are done at once: handing 4 KiB to the thread pool and back costs ten
+ *  times the reading. A disk that once took long is asked by the pool alone from then on. */
+async function readSome(
+  place: FilePlace,
+  fd: number,
+  chunk: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<number> {
+  if (length > smallReadBytes || place.slowReads) {
+    return (await readAt(fd, chunk, offset, length, position)).bytesRead
+  }
+  const began = performance.now()
+  const bytesRead = fs.readSync(fd, chunk, offset, length, position)
+  place.slowReads = performance.now() - began > slowReadMs
+  return bytesRead
 }
