@@ -5,7 +5,7 @@
 import type { ItemRecord, ItemState, RunCounts, Settlement } from '../src/catalog/catalog.ts'
 import { commitDelayMs } from '../src/limits.ts'
 import type { BaselineRow, Key, Outcome, PlanItem } from '../src/model.ts'
-import { contentKey } from '../src/sync/content.ts'
+import { renameKey } from '../src/sync/content.ts'
 import { settle } from '../src/sync/settle.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
@@ -77,7 +77,7 @@ export function createCommitter(
     const item = record.item as PlanItem
     const settled = settle(row, item, fresh, context.policy.replicas)
     const head = settled?.row?.head ?? item.head
-    if (item.head.content !== null) record.contentKey = contentKey(head.content)
+    if (item.head.content !== null) record.contentKey = renameKey(head.content)
     const version = settled?.version
     return {
       record,

@@ -39,9 +39,8 @@ export async function weighRunDeletes(
       if (outcome !== null) weighed[outcome.kind]++
       else if (isDelete(one)) {
         weighed.deletes++
-        if (isNamed(one.contentKey)) {
-          contents.set(one.contentKey, (contents.get(one.contentKey) ?? 0) + 1)
-        }
+        const { contentKey } = one
+        if (contentKey !== null) contents.set(contentKey, (contents.get(contentKey) ?? 0) + 1)
       }
     }
   }
@@ -69,11 +68,6 @@ export async function weighRunDeletes(
 
 function isDelete({ item }: ItemRecord): boolean {
   return item?.actions.some((action) => action.do === 'delete') ?? false
-}
-
-/** A crc32c says nothing about two keys being one content. */
-function isNamed(contentKey: string | null): contentKey is string {
-  return contentKey !== null && !contentKey.startsWith('crc32c:')
 }
 
 interface Doubts {

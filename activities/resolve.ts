@@ -7,7 +7,7 @@ import type { ItemRecord, Resolution } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
 import type { Conflict, Contender, Moment, RunNumber } from '../src/model.ts'
-import { contentKey } from '../src/sync/content.ts'
+import { renameKey } from '../src/sync/content.ts'
 import { orderText } from '../src/sync/contents.ts'
 import { decide, itemOf, type Verdict } from '../src/sync/resolve.ts'
 import type { Attempt } from './attempt.ts'
@@ -63,7 +63,7 @@ async function resolveOne(
   }
   record.item = item
   record.state = item.head.content === null ? 'deferred' : 'pending'
-  record.contentKey = contentKey(item.head.content ?? conflict.head?.content ?? null)
+  record.contentKey = renameKey(item.head.content ?? conflict.head?.content ?? null)
   if (preview) return
   await deps.catalog.endConflict(context.dataset.name, context.record.run, conflict.key, {
     state: 'resolved',

@@ -1,7 +1,7 @@
 /** What a page of a scan has found: items for the plan, and counts for the run. */
 import type { ItemRecord, RunCounts } from '../src/catalog/catalog.ts'
 import type { Conflict, Decision, Outcome, PlanItem } from '../src/model.ts'
-import { contentKey } from '../src/sync/content.ts'
+import { renameKey } from '../src/sync/content.ts'
 import type { JoinedKey } from '../src/sync/merge-join.ts'
 import type { RunContext } from './run-context.ts'
 
@@ -86,7 +86,7 @@ function push(
     outcomes,
     tries: 0,
     rev: one.row?.rev ?? 0,
-    contentKey: contentKey(item?.head.content ?? one.row?.head.content ?? null),
+    contentKey: renameKey(item?.head.content ?? one.row?.head.content ?? null),
   })
 }
 

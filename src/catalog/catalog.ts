@@ -134,8 +134,7 @@ export interface ItemRecord {
   tries: number
   /** The row's rev after this item's own last commit; equals item.rev before. 0: no row. */
   rev: number
-  /** The item's content, or what a delete takes away: `<algorithm>:<hex>:<size>`. Renames are found
-   *  by it. */
+  /** The item's content, or what a delete takes away, by `renameKey`. Renames are found by it. */
   contentKey: string | null
 }
 

@@ -88,3 +88,16 @@ export function contentKey(content: Content | null): string | null {
   }
   return content.size === 0 ? 'empty' : null
 }
+
+/**
+ * By which a delete and a create are known for a rename (I3): md5 before sha256, because stores and
+ * listings show it where bytes never passed through us, and both sides must choose the same one.
+ * crc32c says nothing about two keys.
+ */
+export function renameKey(content: Content | null): string | null {
+  if (content === null) return null
+  if (content.size === 0) return 'empty'
+  const { md5, sha256 } = content.digests
+  if (md5 !== undefined) return `md5:${md5}:${content.size}`
+  return sha256 === undefined ? null : `sha256:${sha256}:${content.size}`
+}

@@ -242,3 +242,21 @@ test('I3: a stored plan over an emptied replica is held when it is applied', asy
   const approved = await engine.run({ mode: 'approve', base: applied.run })
   expect(approved).toMatchObject({ state: 'complete', counts: { deletes: 5 } })
 })
+
+test('I3: a rename inside one store excuses its delete, though no byte passed through us', async () => {
+  // Both are places of one store: content is copied there by the store itself.
+  const at = (prefix: string): LocationOptions => ({ type: 'memory', store: 'one', prefix })
+  memoryStore('one').traits = { listingDigests: ['crc32c', 'md5'] }
+  memoryStore('far')
+  const far: LocationOptions = { type: 'memory', store: 'far', prefix: '' }
+  engine = await createEngine([far, at('x/'), at('y/')], {}, { partBytes, clock: () => now })
+  fill('far', 40)
+  await engine.run()
+  for (let i = 0; i < 30; i++) {
+    memoryStore('one').remove(`x/key-${i}`)
+    memoryStore('one').put(`x/moved-${i}`, Buffer.from(`content ${i}`))
+  }
+  await engine.configure({ source: 'b', destinations: ['c'] })
+  const run = await engine.run()
+  expect(run).toMatchObject({ state: 'complete', counts: { deletes: 30, renames: 30 } })
+})
