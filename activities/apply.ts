@@ -37,8 +37,7 @@ export async function applyLane(
   const work: Work = { deps, context, attempt, commits, lane: kind, lost: new Map() }
   const limit = context.dataset.limits.concurrency ?? transfersMax
   let done = 0
-  // An earlier attempt may have written what it couldn't commit: its items are looked at first.
-  for (let round = attempt.number > 1 ? 1 : 0; ; round++) {
+  for (let round = 0; ; round++) {
     let left = 0
     for (let after = -1; ; ) {
       const page = await deps.catalog.readItems({
@@ -50,7 +49,7 @@ export async function applyLane(
       })
       if (page.length === 0) break
       after = page[page.length - 1]?.seq ?? after
-      left += await applyPage(work, page, limit, round > 0)
+      left += await applyPage(work, page, limit, round > 0 || attempt.again)
       done += page.length
       attempt.tell({ done })
     }

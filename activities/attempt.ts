@@ -12,8 +12,10 @@ import type { RunNumber } from '../src/model.ts'
 export interface Attempt {
   /** Aborts when the run is cancelled or the worker shuts down; goes into every read and write. */
   signal: AbortSignal
-  /** This attempt's number in its lane; above 1 an earlier one may have written. */
+  /** This attempt's number in its lane: the fence. */
   number: number
+  /** An earlier attempt of the same work may have written what it couldn't commit. */
+  again: boolean
   /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written. */
   fence(): Promise<void>
   /** Counts for Temporal's UI. */
@@ -43,6 +45,7 @@ export async function asAttempt<T>(
     const attempt: Attempt = {
       signal: context.cancellationSignal,
       number,
+      again: context.info.attempt > 1,
       fence: fenceOf(catalog, run, lane, number),
       tell: (more) => {
         counts = { ...counts, ...more }

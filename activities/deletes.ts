@@ -9,6 +9,9 @@ import type { Outcome, RunNumber } from '../src/model.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
 export interface Weighed {
+  /** Whether deletes (and the adoption of tombstones) may go on, and puts wait behind them. */
+  deferred: boolean
+  blocked: boolean
   deletes: number
   held: number
   cancelled: number
@@ -32,7 +35,7 @@ export async function weighRunDeletes(
   const { record, dataset } = await contextOf(deps, run)
   const verdict = verdictsOf(await doubtsOf(catalog, record), rangesFailed)
   const contents = new Map<string, number>()
-  const weighed: Weighed = { deletes: 0, held: 0, cancelled: 0 }
+  const weighed = { deletes: 0, held: 0, cancelled: 0 }
   for await (const page of itemPages(catalog, run, weighedStates)) {
     for (const one of page) {
       const outcome = verdict(one)
@@ -63,7 +66,9 @@ export async function weighRunDeletes(
   // Held deletes used up no rename: what is approved later isn't weighed again.
   const counts = { held, cancelled, renames: reason === null ? renames : 0 }
   await catalog.updateRun(run, { counts })
-  return weighed
+  const has = async (state: 'deferred' | 'blocked') =>
+    (await catalog.readItems({ run, states: [state], after: -1, limit: 1 })).length > 0
+  return { ...weighed, deferred: await has('deferred'), blocked: await has('blocked') }
 }
 
 function isDelete({ item }: ItemRecord): boolean {

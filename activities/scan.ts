@@ -21,8 +21,9 @@ export interface ScanResult {
   ended: boolean
   /** It was cut: the number of the range that has the rest. */
   cut: number | null
-  /** Conflicts in this page, for resolve. */
-  conflicts: number
+  /** Whether the range has items to be applied, and conflicts to be resolved. */
+  items: boolean
+  conflicts: boolean
 }
 
 /** Everything one page of a scan carries along. */
@@ -46,7 +47,11 @@ export async function scanPage(
     const context = await contextOf(deps, run)
     const range = await deps.catalog.getRange(run, number)
     if (range === null) throw new Error(`run ${run} has no range ${number}`)
-    if (range.state !== 'open') return { ended: true, cut: null, conflicts: 0 }
+    if (range.state !== 'open') {
+      // Committed by an attempt whose answer was lost: with it went the number of what it cut off.
+      const cut = await lastRange(deps, run, number)
+      return { ended: true, cut, ...(await waiting(deps, run, number)) }
+    }
     try {
       return await scanOnce(deps, context, range, attempt)
     } catch (error) {
@@ -129,8 +134,24 @@ async function commitPage(
     seen: found.seen,
   })
   if (committed === null) throw new Superseded(`range ${range.number} was taken over`)
-  const conflicts = found.items.filter(({ state }) => state === 'conflict').length
-  return { ended: at.ended, cut: committed.newRange, conflicts }
+  const { run, number } = range
+  return { ended: at.ended, cut: committed.newRange, ...(await waiting(deps, run, number)) }
+}
+
+/** The run's last range, where there are any behind this one. */
+async function lastRange({ catalog }: Deps, run: RunNumber, number: number) {
+  let last = number
+  while ((await catalog.getRange(run, last + 1)) !== null) last++
+  return last > number ? last : null
+}
+
+/** Asked of the catalog, not counted: an earlier attempt's page may be waiting, too. */
+async function waiting({ catalog }: Deps, run: RunNumber, rangeNumber: number) {
+  const has = async (state: 'pending' | 'conflict') => {
+    const filter = { run, rangeNumber, states: [state], after: -1, limit: 1 }
+    return (await catalog.readItems(filter)).length > 0
+  }
+  return { items: await has('pending'), conflicts: await has('conflict') }
 }
 
 // ── one batch ───────────────────────────────────────────────────────────────────────────────────

@@ -122,9 +122,9 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
 
   /** Deletes come last, when every range has ended; then the puts that they had blocked. */
   async function carryOutDeletes(run: number): Promise<void> {
-    await weighDeletes({ run, rangesFailed: failed })
-    await pausable.run(() => apply({ run, lane: 'deletes' }))
-    await pausable.run(() => apply({ run, lane: 'blocked' }))
+    const { deferred, blocked } = await weighDeletes({ run, rangesFailed: failed })
+    if (deferred) await pausable.run(() => apply({ run, lane: 'deletes' }))
+    if (blocked) await pausable.run(() => apply({ run, lane: 'blocked' }))
   }
 
   async function goOn(run: number, next: number): Promise<never> {

@@ -43,7 +43,7 @@ export async function syncRange(input: RangeInput): Promise<void> {
 
   async function settlePage(done: ScanResult | null): Promise<void> {
     if (done?.conflicts) await pausable.run(() => resolve({ run, range }))
-    if (done && mode !== 'plan') {
+    if ((done?.items || done?.conflicts) && mode !== 'plan') {
       await pausable.run(() => apply({ run, lane: `range/${range}` }))
     }
   }
