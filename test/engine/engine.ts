@@ -42,6 +42,8 @@ export interface RunOptions {
   base?: number
   /** Called when the puts have been carried out, before the deletes are weighed. */
   beforeDeletes?: (run: number) => Promise<void> | void
+  /** Called by the fence: immediately before each write that counts, and before each commit. */
+  atFence?: (lane: string) => Promise<void>
   /** Aborted: the run is cancelled. */
   signal?: AbortSignal
   /** What becomes of a run whose activities are cut off: `failed` as where a worker is killed. */
@@ -79,10 +81,11 @@ export async function createEngine(
   async function attempt(
     run: number,
     lane: string,
-    signal = new AbortController().signal,
+    { signal = new AbortController().signal, atFence }: RunOptions = {},
   ): Promise<Attempt> {
     const number = await catalog.claim(run, lane)
     const fence = async () => {
+      await atFence?.(lane)
       if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
     }
     return { signal, number, again: false, fence, tell: () => undefined }
@@ -117,10 +120,10 @@ export async function createEngine(
     number: number,
     mode: RunMode,
     ranges: number,
-    { signal, beforeDeletes }: RunOptions,
+    given: RunOptions,
   ): Promise<void> {
     const shared = { ...deps, budget: createByteBudget(1 << 27) }
-    const claim = (lane: string) => attempt(number, lane, signal)
+    const claim = (lane: string) => attempt(number, lane, given)
     const apply = async (lane: Parameters<typeof applyLane>[2]) =>
       applyLane(shared, number, lane, await claim(lane))
     let known = ranges
@@ -137,7 +140,7 @@ export async function createEngine(
       }
     }
     if (mode === 'plan') return
-    await beforeDeletes?.(number)
+    await given.beforeDeletes?.(number)
     await weighRunDeletes(deps, number, 0, (await claim('weigh')).fence)
     await apply('deletes')
     await apply('blocked')
