@@ -171,7 +171,8 @@ async function streamTo(
     const metadata = await metadataFor(item, entry, source.connector, target, context)
     const stream = verifiedStream(body, content, source.connector, item.key)
     const session = await sessionFor(connector.name, item.key, context)
-    const options = writeOptions(context, content.size, metadata, content.digests)
+    // The stream checks itself at its end: what throws there is never committed.
+    const options = writeOptions(context, content.size, metadata, {})
     const result = await connector
       .write(item.key, stream.body, expect, { ...options, session })
       // However the connector words it: a stream that broke is the source's failure.

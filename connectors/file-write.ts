@@ -13,7 +13,7 @@ import type { Digests, Entry, Key, Token } from '../src/model.ts'
 import { ALGORITHMS } from '../src/sync/content.ts'
 import { keyProblem } from '../src/sync/keys.ts'
 import type { Body, CallOptions, WriteOptions } from './connector.ts'
-import { ALL_DIGESTS, createDigester, digestProblem } from './digests.ts'
+import { createDigester, digestProblem } from './digests.ts'
 import {
   entryOf,
   errnoOf,
@@ -128,9 +128,9 @@ async function fill(
 ): Promise<Digests> {
   const { size, digests: claimed, signal } = options
   const strongest = ALGORITHMS.find((algorithm) => claimed[algorithm] !== undefined)
-  // With a claim, one digest is the check; without, whoever asks next is spared a read.
+  // With a claim, one digest is the check; without, the body checks itself.
   const none = { sha256: false, md5: false, crc32c: false }
-  const digester = createDigester(strongest ? { ...none, [strongest]: true } : ALL_DIGESTS)
+  const digester = createDigester(strongest ? { ...none, [strongest]: true } : none)
   let bytes = 0
   for await (const chunk of body instanceof Uint8Array ? [body] : body) {
     refuseCancelled(place, 'write', key, signal)

@@ -34,11 +34,13 @@ export interface Upload {
 }
 
 /** What is kept of a session between attempts. `first`: crc32c of the first chunk, which tells
- *  other content at once; a later difference is found by the checksum of the whole. */
+ *  other content at once; a later difference is found by the checksum of the whole. `resource`:
+ *  crc32c of the name and metadata that it was begun with, which can't be changed afterwards. */
 interface SessionState {
   path: string
   size: number
   first: string
+  resource: string
 }
 
 interface Session {
@@ -112,15 +114,21 @@ async function sendAll(api: GcsApi, upload: Upload, opened: { session?: Session 
 
 async function openSession(api: GcsApi, upload: Upload, firstPart: Uint8Array): Promise<Session> {
   const { key, options } = upload
-  const first = digestsOf(firstPart, { sha256: false, md5: false, crc32c: true }).crc32c ?? ''
+  const { metadata, digests, size } = options
+  const first = sumOf(firstPart)
+  const resource = sumOf(Buffer.from(JSON.stringify(resourceOf(upload.name, metadata, {}))))
   const state = parseState(options.session?.state)
   if (state) {
-    const session = state.size === options.size && state.first === first
-    const resumed = session && (await resumeSession(api, upload, state))
+    const same =
+      state.size === size &&
+      state.first === first &&
+      state.resource === resource &&
+      // Of this bucket: the location may have been bound to another one.
+      state.path.startsWith(`${upload.path}?`)
+    const resumed = same && (await resumeSession(api, upload, state))
     if (resumed) return resumed
     await dropSession(api, key, state.path, options)
   }
-  const { metadata, digests } = options
   const { headers, body } = await api.open({
     operation: 'write',
     key,
@@ -142,9 +150,13 @@ async function openSession(api: GcsApi, upload: Upload, firstPart: Uint8Array): 
   // Only the path: a stored state must not be able to send content to another host.
   const { pathname, search } = new URL(headers.location)
   const path = pathname + search
-  const saved: SessionState = { path, size: options.size, first }
+  const saved: SessionState = { path, size, first, resource }
   await options.session?.save(JSON.stringify(saved))
   return { path, persisted: 0 }
+}
+
+function sumOf(bytes: Uint8Array): string {
+  return digestsOf(bytes, { sha256: false, md5: false, crc32c: true }).crc32c ?? ''
 }
 
 /** null: the store forgot the session, or it has made its object: whether that is still the present
@@ -185,9 +197,10 @@ export function sessionPath(state: string): string | null {
 
 function parseState(text: string | undefined): SessionState | null {
   if (text === undefined) return null
-  const { path, size, first } = (parseObject(text) ?? {}) as Partial<SessionState>
+  const { path, size, first, resource } = (parseObject(text) ?? {}) as Partial<SessionState>
   if (typeof path !== 'string' || !path.startsWith('/upload/')) return null
-  return typeof size === 'number' && typeof first === 'string' ? { path, size, first } : null
+  if (typeof size !== 'number' || typeof first !== 'string') return null
+  return typeof resource === 'string' ? { path, size, first, resource } : null
 }
 
 // ── chunks ──────────────────────────────────────────────────────────────────────────────────────

@@ -36,17 +36,20 @@ export interface Upload {
 }
 
 interface State {
-  version: 1
+  version: 2
   uploadId: string
   partBytes: number
+  /** Digest of the headers that it was begun with: metadata can't be changed afterwards. */
+  headers: string
 }
 
 export function parseState(text: string | undefined): State | null {
   if (text === undefined) return null
   try {
     const state: Partial<State> = JSON.parse(text)
-    const { version, uploadId, partBytes } = state
-    if (version !== 1 || typeof uploadId !== 'string' || !uploadId) return null
+    const { version, uploadId, partBytes, headers } = state
+    if (version !== 2 || typeof uploadId !== 'string' || !uploadId) return null
+    if (typeof headers !== 'string') return null
     return Number.isSafeInteger(partBytes) ? (state as State) : null
   } catch (error) {
     if (error instanceof SyntaxError) return null
@@ -64,11 +67,11 @@ export async function uploadInParts(
   options: WriteOptions,
 ): Promise<Written> {
   const upload =
-    (await resumed(store, asked, options)) ??
+    (await resumed(store, asked, headers, options)) ??
     (await begin(store, asked, headers, partBytesFor(options.size, store.traits.partBytes)))
-  await options.session?.save(stateOf(upload))
+  await options.session?.save(stateOf(upload, headers))
   return finishing(store, upload, options.session, async () => {
-    const { parts, digests } = await sendParts(store, upload, body, options.size)
+    const { parts, digests } = await sendParts(store, upload, body, options)
     const problem = digestProblem(options.digests, digests)
     if (problem) throw store.fail(asked, 'corrupt', problem)
     const written = await complete(store, upload, parts, expected, digests, options.beforeCommit)
@@ -97,9 +100,14 @@ export function partBytesFor(size: number, wanted: number): number {
   return size <= wanted * partsMax ? wanted : Math.ceil(size / partsMax / MIB) * MIB
 }
 
-function stateOf({ id, partBytes }: Upload): string {
-  const state: State = { version: 1, uploadId: id, partBytes }
+function stateOf({ id, partBytes }: Upload, headers: Record<string, string>): string {
+  const state: State = { version: 2, uploadId: id, partBytes, headers: headersDigest(headers) }
   return JSON.stringify(state)
+}
+
+function headersDigest(headers: Record<string, string>): string {
+  const sorted = Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1))
+  return digestsOf(Buffer.from(JSON.stringify(sorted))).md5 ?? ''
 }
 
 export async function begin(
@@ -127,10 +135,16 @@ export async function begin(
 async function resumed(
   store: Store,
   asked: AskedOf,
+  headers: Record<string, string>,
   options: WriteOptions,
 ): Promise<Upload | null> {
   const state = parseState(options.session?.state)
-  if (!state || Math.ceil(options.size / state.partBytes) > partsMax) return null
+  if (!state) return null
+  const fits = Math.ceil(options.size / state.partBytes) <= partsMax
+  if (!fits || state.headers !== headersDigest(headers)) {
+    await abortUpload(store, asked.key, state.uploadId, asked.signal)
+    return null
+  }
   const { uploadId: id, partBytes } = state
   const upload: Upload = { asked, id, partBytes, checksums: false, sent: new Map() }
   for (let marker: string | undefined = '0'; marker !== undefined; ) {
@@ -161,9 +175,14 @@ async function sendParts(
   store: Store,
   upload: Upload,
   body: Body,
-  size: number,
+  { size, digests: given }: Pick<WriteOptions, 'size' | 'digests'>,
 ): Promise<{ parts: Part[]; digests: Digests }> {
-  const digester = createDigester()
+  // Each part is checked by the store; the whole is hashed again only to be held against a promise.
+  const digester = createDigester({
+    sha256: !!given.sha256,
+    md5: !!given.md5,
+    crc32c: !!given.crc32c,
+  })
   const parts: Part[] = []
   const sending = createWindow(partsInFlight)
   let total = 0

@@ -103,7 +103,7 @@ describe('an upload in parts', () => {
   it('has the condition on its completion alone', async () => {
     const { connector, requests } = await scripted(uploads(() => ({ body: done })))
     const written = await put(connector, 'a', large, token)
-    expect(written).toMatchObject({ token: { id: 'x-2' }, digests: digestsOf(large) })
+    expect(written).toMatchObject({ token: { id: 'x-2' }, digests: {} })
     const conditional = requests.filter(({ headers }) => headers['if-match'])
     expect(conditional.map(({ method }) => method)).toEqual(['POST'])
     expect(requests.filter(({ query }) => query.partNumber).length).toBe(2)
