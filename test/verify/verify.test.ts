@@ -146,8 +146,8 @@ describe('verify', () => {
   })
 
   it('a key that the first cannot hold is compared among the others', async () => {
-    const places = [await folderPlace('a'), await memory('b'), await memory('c')]
-    const [, b, c] = places as [Place, Place & { store: MemoryStore }, typeof b]
+    const [b, c] = [await memory('b'), await memory('c')]
+    const places = [await folderPlace('a'), b, c]
     b.store.put('a//b', text('x'))
     c.store.put('a//b', text('y'))
     const { lines, findings } = await verify(places)
