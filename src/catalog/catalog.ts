@@ -187,6 +187,7 @@ export interface Catalog {
   putConfig(digest: string, json: string): Promise<void>
   getConfig(digest: string): Promise<string | null>
   getLocation(name: string): Promise<{ identity: string; host: string | null } | null>
+  /** Where it was another place, the uploads under way there are forgotten. */
   setLocation(name: string, identity: string, host: string | null): Promise<void>
   /** All holds of this replica become *never* (I12, `rebind`, a removed replica), and it is no
    *  longer among `knownReplicas`. Each row's rev grows: what was computed before is refused. Gives

@@ -1,5 +1,5 @@
 /** What is known by name: configs, locations, and the replicas that a dataset has had. */
-import { datasetId, findDataset, type Store } from './store.ts'
+import { datasetId, findDataset, inTransaction, type Store } from './store.ts'
 
 export async function putConfig(store: Store, digest: string, json: string): Promise<void> {
   await store.db
@@ -36,11 +36,17 @@ export async function setLocation(
   identity: string,
   host: string | null,
 ): Promise<void> {
-  await store.db
-    .insertInto('locations')
-    .values({ name, identity, host })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ identity, host }))
-    .execute()
+  await inTransaction(store, async (tx) => {
+    const known = await getLocation(tx, name)
+    if (known !== null && known.identity !== identity) {
+      await tx.db.deleteFrom('uploads').where('location', '=', name).execute()
+    }
+    await tx.db
+      .insertInto('locations')
+      .values({ name, identity, host })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet({ identity, host }))
+      .execute()
+  })
 }
 
 export async function knownReplicas(store: Store, dataset: string): Promise<string[]> {

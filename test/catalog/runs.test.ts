@@ -186,4 +186,18 @@ describe.each(engines)('uploads on $engine', ({ make }) => {
     expect(await catalog.getUpload('s3', 'a')).toBeNull()
     expect(await catalog.getUpload('gcs', 'a')).toBe('other')
   })
+
+  it('I12: forgets those of a location that is another place now', async () => {
+    const catalog = await open()
+    for (const location of ['moved', 'same', 'new']) {
+      if (location !== 'new') await catalog.setLocation(location, 'here', null)
+      await catalog.putUpload(location, 'a', 'state', 10)
+    }
+    await catalog.setLocation('moved', 'there', null)
+    await catalog.setLocation('same', 'here', 'host')
+    await catalog.setLocation('new', 'here', null)
+    expect(await catalog.getUpload('moved', 'a')).toBeNull()
+    expect(await catalog.getUpload('same', 'a')).toBe('state')
+    expect(await catalog.getUpload('new', 'a')).toBe('state')
+  })
 })

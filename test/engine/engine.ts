@@ -32,6 +32,8 @@ export interface Engine {
   configure(change: Partial<DatasetConfig>): Promise<Config>
   /** Another place, or other options, under the same name. */
   relocate(name: string, options: LocationOptions): Promise<Config>
+  /** What the command of that name does: the location is the place that it is now. */
+  rebind(name: string): Promise<void>
   run(options?: RunOptions): Promise<RunRecord>
   attempt(run: number, lane: string): Promise<Attempt>
   close(): Promise<void>
@@ -162,6 +164,14 @@ export async function createEngine(
       const next = { ...config, locations: { ...config.locations, [name]: location } }
       config = await store({ ...next, digest: configDigest(next) })
       return config
+    },
+    async rebind(name) {
+      await catalog.dropHolds('data', name)
+      const connector = await deps.open(config, name)
+      const { signal } = new AbortController()
+      const identity = await connector.identity({ signal, create: true })
+      const host = identity.startsWith('file:') ? deps.host : null
+      await catalog.setLocation(name, identity, host)
     },
     run,
     attempt,
