@@ -173,10 +173,19 @@ async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promis
     const one = { ...joined, unholdable: holdable(context, joined) }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
-    else tally(found, one, decision, context)
-    if (scan.open.has(joined.key)) await closeIfAgreed(scan, one, decision)
+    else await note(scan, found, one, decision)
   }
   await decideLater(scan, undecided, found)
+}
+
+async function note(
+  scan: Scan,
+  found: Tally,
+  one: TalliedKey,
+  decision: Exclude<Decision, { kind: 'need-digest' }>,
+): Promise<void> {
+  tally(found, one, decision, scan.context)
+  if (scan.open.has(one.key)) await closeIfAgreed(scan, one, decision)
 }
 
 /** Absent where the store can't hold the key: that is no absence, and nothing is put there. */
@@ -210,7 +219,7 @@ async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): P
     left = []
     const needs = asked.filter(({ decision }) => decision.kind === 'need-digest')
     for (const { one, decision } of asked) {
-      if (decision.kind !== 'need-digest') tally(found, one, decision, scan.context)
+      if (decision.kind !== 'need-digest') await note(scan, found, one, decision)
       else left.push(one)
     }
     const final = round >= 2 * scan.context.replicas.length
