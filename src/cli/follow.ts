@@ -142,6 +142,7 @@ async function untilEnded(
         const patience = !cancels ? 0 : record ? cancelPatienceMs : beginPatienceMs
         if (performance.now() - abortedAt >= patience) throw notWaited(context, dataset, cancels)
       }
+      // Its failure is thrown by the `await` behind the loop.
       await Promise.race([outcome.catch(() => undefined), pause(pollMs)])
     }
     const { run } = await outcome

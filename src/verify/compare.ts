@@ -2,7 +2,7 @@
 import { StoreError } from '../errors.ts'
 import type { Entry, Key, Metadata, Observation } from '../model.ts'
 import { compareBytes, hasDigest, sameMetadata } from '../sync/content.ts'
-import { keyProblem } from '../sync/keys.ts'
+import { compareKeys, keyProblem } from '../sync/keys.ts'
 import type { Finding, Letter } from './findings.ts'
 import { createLook, type Look, type Place, type Reading } from './look.ts'
 
@@ -187,7 +187,7 @@ async function knowMetadata(look: Look, replicas: number[]): Promise<void> {
 /** `contentType: a, not b`. */
 function differingFields(wanted: Metadata, found: Metadata): string[] {
   const [a, b] = [flat(wanted), flat(found)]
-  const names = [...new Set([...a.keys(), ...b.keys()])].sort()
+  const names = [...new Set([...a.keys(), ...b.keys()])].sort(compareKeys)
   return names
     .filter((name) => (a.get(name) ?? '') !== (b.get(name) ?? ''))
     .map((name) => `${name}: ${b.get(name) || 'none'}, not ${a.get(name) || 'none'}`)

@@ -117,8 +117,10 @@ async function patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise
     try {
       return await ask()
     } catch (error) {
-      const again = error instanceof StoreError && RETRIED[error.code] && tries < actionTriesMax
-      if (signal.aborted || !again) throw error
+      if (signal.aborted || !(error instanceof StoreError)) throw error
+      // What isn't what its store says stays so: once more tells it from a slip on the way.
+      const triesMax = error.code === 'corrupt' ? 2 : actionTriesMax
+      if (!RETRIED[error.code] || tries >= triesMax) throw error
       await sleep(250 * tries, undefined, { signal })
     }
   }

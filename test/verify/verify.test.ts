@@ -53,7 +53,7 @@ function unreadable(store: MemoryStore, wanted: string, code: 'denied' | 'unavai
 }
 
 describe('verify', () => {
-  it("has rclone's letters: = same, + missing, - only there, * different, ! unreadable", async () => {
+  it("has rclone's letters: = same, + missing, - extra, * different, ! unreadable", async () => {
     const [a, b] = [await memory('a'), await memory('b')]
     for (const { store } of [a, b]) {
       store.put('same', text('same'))

@@ -2,7 +2,7 @@ import { EXIT } from '../../errors.ts'
 import type { CommandContext } from '../command.ts'
 import { withOpenRun } from '../control.ts'
 
-/** The dataset's run stops until `resume`; transfers under way are cut off, and begun again then. */
+/** The dataset's run stops until `resume`; what is under way is cut off, and begun again then. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
   return await withOpenRun(context, dataset, async (open) => {

@@ -40,7 +40,7 @@ export async function run(
     for (const dataset of datasets) output.line(`  ${nextSync(dataset, location)}`)
     await confirm(context, location, options.yes === true)
     let forgotten = 0
-    // Holds first: with the new identity and the old holds, all it lacks would be taken for deleted.
+    // Holds first: with the new identity and the old holds, what it lacks would count as deleted.
     for (const dataset of datasets) forgotten += await catalog.dropHolds(dataset.name, location)
     const is = await connector.identity({ signal, create: true })
     await catalog.setLocation(location, is, host)
@@ -110,7 +110,8 @@ function nextSync({ name, direction, source, drift }: DatasetConfig, location: s
     overwrite: 'overwrites what differs (kept in the vault first)',
     keep: 'leaves what differs as it is',
   }
-  return `${sync} adopts what is equal, writes to it what it lacks, and ${differing[drift]}; ${never}.`
+  const adopts = `${sync} adopts what is equal, writes to it what it lacks`
+  return `${adopts}, and ${differing[drift]}; ${never}.`
 }
 
 async function confirm(context: CommandContext, location: string, yes: boolean): Promise<void> {

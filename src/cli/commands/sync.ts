@@ -26,7 +26,7 @@ export async function run(
         printReport(context, report)
         reports.push(report)
       } catch (error) {
-        // One dataset's failure is that dataset's; but without Temporal there is none to go on with.
+        // One dataset's failure is that dataset's; without Temporal there is none to go on with.
         const own = error instanceof UserError && error.exit === EXIT.failed
         if (!own || context.signal.aborted) throw error
         reports.push({ dataset: name, error: error.code, exit: reportError(error, context) })
