@@ -1,4 +1,5 @@
-/** The end of a run: what became of it, in one word and in counts; and what it leaves is cleared. */
+/** The end of a run: what became of it, in one word and in counts; and what it leaves is cleared.
+ * */
 import type { Catalog, RunCounts, RunRecord, RunState } from '../src/catalog/catalog.ts'
 import { itemsKeptMs } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'

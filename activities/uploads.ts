@@ -1,6 +1,7 @@
 /**
  * What interrupted writes left at the stores: parts that nobody goes on with are dropped. A pause,
- * a killed worker or a failure leaves its parts to be gone on with; a run that is cancelled doesn't.
+ * a killed worker or a failure leaves its parts to be gone on with; a run that is cancelled
+ * doesn't.
  */
 import type { Connector } from '../connectors/connector.ts'
 import type { Catalog, RunState } from '../src/catalog/catalog.ts'

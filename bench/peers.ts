@@ -1,4 +1,5 @@
-/** The two that are compared, on the same server: their configs, their buckets, Tidemark's server. */
+/** The two that are compared, on the same server: their configs, their buckets, Tidemark's server.
+ * */
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +12,8 @@ export interface Bench {
   pairs: number
 }
 
-/** One-way datasets, as rclone copies: `up-N`, `over-N`, `large-N`, each into a bucket of its own. */
+/** One-way datasets, as rclone copies: `up-N`, `over-N`, `large-N`, each into a bucket of its own.
+ * */
 export async function tidemarkConfig({ folder, s3, pairs }: Bench): Promise<void> {
   const { endpoint, region, accessKeyId, secretAccessKey } = s3
   const client = new S3Client({
@@ -41,7 +43,8 @@ export async function tidemarkConfig({ folder, s3, pairs }: Bench): Promise<void
   writeFileSync(join(folder, 'tidemark.yaml'), JSON.stringify({ locations, datasets }))
 }
 
-/** `s3too` is the same server under another name: between two remotes rclone copies through itself. */
+/** `s3too` is the same server under another name: between two remotes rclone copies through itself.
+ * */
 export async function rcloneConfig({ folder, s3, pairs }: Bench): Promise<void> {
   const { endpoint, region, accessKeyId, secretAccessKey } = s3
   const client = new S3Client({
@@ -64,7 +67,8 @@ export async function rcloneConfig({ folder, s3, pairs }: Bench): Promise<void> 
   writeFileSync(join(folder, 'rclone.conf'), `${remote('s3')}\n\n${remote('s3too')}\n`)
 }
 
-/** `tidemark up`, and the processes whose work counts as Tidemark's: its Temporal and its worker. */
+/** `tidemark up`, and the processes whose work counts as Tidemark's: its Temporal and its worker.
+ * */
 export async function upServer(bin: string, folder: string) {
   const state = join(folder, 'state')
   const args = [bin, '--config', join(folder, 'tidemark.yaml'), '--state', state, 'up']

@@ -214,7 +214,8 @@ async function scanAll(keys: number, folder: string): Promise<void> {
   const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024
   console.log(
     `  scanned in ${seconds.toFixed(1)} s (${Math.round(keys / seconds).toLocaleString('en-US')} ` +
-      `keys/s), ${((cpu.user + cpu.system) / 1e6).toFixed(1)} CPU s, peak ${peak.toFixed(0)} MB RSS`,
+      `keys/s), ${((cpu.user + cpu.system) / 1e6).toFixed(1)} CPU s, ` +
+      `peak ${peak.toFixed(0)} MB RSS`,
   )
   await catalog.close()
 }

@@ -1,5 +1,6 @@
 /**
- * Tidemark against rclone, in pairs, in the same run, on the same servers: versitygw in a process of
+ * Tidemark against rclone, in pairs, in the same run, on the same servers: versitygw in a process
+ * of
  * its own, `tidemark up` running. What is told: the median of the pairs, and from least to most.
  *
  *     npm run bench -- speed [--pairs 5] [--objects 10000] [--large 2048] [--only CASE,…]

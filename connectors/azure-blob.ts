@@ -153,7 +153,8 @@ export async function create(
     }
   }
 
-  /** Blocks that an interrupted upload left may be in a new blob's way (as at Azurite), though there
+  /** Blocks that an interrupted upload left may be in a new blob's way (as at Azurite), though
+   * there
    *  is no blob: a commit of blocks, under the same condition, takes them along. */
   async function overBlocks(upload: Omit<Upload, 'partBytes'>, error: unknown) {
     const { key, headers } = upload

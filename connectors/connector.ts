@@ -74,7 +74,8 @@ export interface WriteOptions extends CallOptions {
   size: number
   metadata: Metadata
   /** Known digests of the whole content: the content is held against them, and they are sent along
-   *  as checksums where the store checks them. None: the body itself throws where it isn't right. */
+   *  as checksums where the store checks them. None: the body itself throws where it isn't right.
+   * */
   digests: Digests
   /** Called immediately before the one request that makes the write visible; when it throws,
    *  nothing is written. Here the engine checks its fence. */

@@ -57,7 +57,8 @@ export async function copyFrom(
     const written = await copyWhole(store, asked, from, headers, options)
     return { ...written, metadata: options.metadata }
   }
-  // A CopyObject that ignores its target's state would be a blind write. In parts the condition goes
+  // A CopyObject that ignores its target's state would be a blind write. In parts the condition
+  // goes
   // with the completion; a small object's bytes pass through us, so that its ETag stays an md5.
   const taken = { ...asked, key }
   if (size > store.traits.partBytes) {

@@ -4,7 +4,8 @@ import type { Key } from '../src/model.ts'
 import { type Headers, one } from './s3-metadata.ts'
 import { textOf } from './s3-xml.ts'
 
-/** What the store said, kept as a StoreError's cause. `code` is empty where the reply had no body. */
+/** What the store said, kept as a StoreError's cause. `code` is empty where the reply had no body.
+ * */
 export interface Answer {
   status: number
   code: string

@@ -237,7 +237,9 @@ function createSigner(region: string) {
     const signature = createHmac('sha256', keyOf(by.secretAccessKey, day))
       .update(toSign)
       .digest('hex')
-    headers.authorization = `AWS4-HMAC-SHA256 Credential=${by.accessKeyId}/${scope}, SignedHeaders=${signed}, Signature=${signature}`
+    const credential = `Credential=${by.accessKeyId}/${scope}`
+    const proof = `SignedHeaders=${signed}, Signature=${signature}`
+    headers.authorization = `AWS4-HMAC-SHA256 ${credential}, ${proof}`
     return headers
   }
 }

@@ -149,7 +149,8 @@ function pageOf(store: Store, page: ListedPage, { from, to }: KeyRange): Omit<Pa
   return { entries, skipped }
 }
 
-/** Once a connector: whether ETags that look like md5 are md5 can be seen from one object's head. */
+/** Once a connector: whether ETags that look like md5 are md5 can be seen from one object's head.
+ * */
 async function learnEtags(
   store: Store,
   objects: ListedObject[],

@@ -60,7 +60,8 @@ export function asStored(metadata: Metadata): Metadata {
   return typeof headers === 'string' ? metadata : metadataOf(headers)
 }
 
-/** Digests of the whole object, where the store keeps some: not those composed of parts' digests. */
+/** Digests of the whole object, where the store keeps some: not those composed of parts' digests.
+ * */
 export function checksumsOf(headers: Headers): Digests {
   if (one(headers['x-amz-checksum-type']) === 'COMPOSITE') return {}
   const digests: Digests = {}

@@ -1,4 +1,5 @@
-/** GetObject, pinned: what it opens is the state that the token names, and it ends whole or fails. */
+/** GetObject, pinned: what it opens is the state that the token names, and it ends whole or fails.
+ * */
 import { KIB } from '../src/limits.ts'
 import type { Entry, Token } from '../src/model.ts'
 import type { HttpReply } from './s3-http.ts'

@@ -1,5 +1,6 @@
 /**
- * Multipart uploads: sent from a stream here, copied inside the store in `s3-copy.ts`. A few parts are in flight, each
+ * Multipart uploads: sent from a stream here, copied inside the store in `s3-copy.ts`. A few parts
+ * are in flight, each
  * checked by the store; the write's condition goes with CompleteMultipartUpload.
  */
 import { RETRIED, StoreError } from '../src/errors.ts'
@@ -95,7 +96,8 @@ export async function abortUpload(
   }
 }
 
-/** S3 takes at most 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+/** S3 takes at most 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+ * */
 export function partBytesFor(size: number, wanted: number): number {
   return size <= wanted * partsMax ? wanted : Math.ceil(size / partsMax / MIB) * MIB
 }

@@ -1,5 +1,6 @@
 /**
- * S3 and its kin: AWS, MinIO, R2, B2, Wasabi, versitygw (their differences: `PROVIDERS`). The SDK is
+ * S3 and its kin: AWS, MinIO, R2, B2, Wasabi, versitygw (their differences: `PROVIDERS`). The SDK
+ * is
  * asked where a bucket is and who we are; every request is our own (`s3-lean.ts`).
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */

@@ -201,7 +201,8 @@ export type Decision =
 
 // ── what became of it ───────────────────────────────────────────────────────────────────────────
 
-/** What became of one action. A stale one is an outcome, not an error: the next scan looks again. */
+/** What became of one action. A stale one is an outcome, not an error: the next scan looks again.
+ * */
 export type Outcome =
   | { kind: 'done'; token: Token | null; content: Content | null }
   | { kind: 'changed-meanwhile' }

@@ -31,7 +31,7 @@ export const folders = [
 // ── sizes ───────────────────────────────────────────────────────────────────────────────────────
 
 /** An address, and the name of a test, which is its promise in one line. */
-const unbreakable = /https?:\/\/\S{60}|^\s*(it|describe)\('/
+const unbreakable = /https?:\/\/\S{60}|^\s*(it|test|describe)\('/
 
 export function sizeFindings({ file, text }: Source): Finding[] {
   const lines = text.split('\n')

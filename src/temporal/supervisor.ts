@@ -213,7 +213,8 @@ function failing(name: string, last: unknown, logFile: string): UserError {
   const why = last instanceof Error ? last.message : String(last)
   return new UserError(
     'server-failing',
-    `${name} died five times, each soon after its start, and was given up: ${why}\n${tailOf(logFile)}`,
+    `${name} died five times, each soon after its start, and was given up: ` +
+      `${why}\n${tailOf(logFile)}`,
     {
       where: logFile,
       next: `Read ${logFile}; then start again: what was under way resumes.`,
