@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity'
 import type { Catalog } from '../src/catalog/catalog.ts'
-import { StoreError, UserError } from '../src/errors.ts'
+import { EXIT, StoreError, UserError } from '../src/errors.ts'
 import { fenceCacheMs } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'
 
@@ -76,10 +76,17 @@ export function asFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return new CancelledFailure('cancelled')
   if (error instanceof Superseded)
     return ApplicationFailure.nonRetryable(error.message, 'superseded')
-  if (error instanceof UserError) return ApplicationFailure.nonRetryable(error.message, error.code)
+  if (error instanceof UserError) {
+    const { message, code: type, exit } = error
+    // A catalog that is away may be back: the run waits for it.
+    return ApplicationFailure.create({ message, type, nonRetryable: exit !== EXIT.unreachable })
+  }
   if (error instanceof StoreError) {
     const words = `${error.operation} at ${error.location}: ${error.code}`
     return ApplicationFailure.retryable(words, error.code)
   }
-  return error
+  // Its words may name a key or a path: they are for the worker's log alone (I10).
+  Context.current().log.error('an unexpected error', { error })
+  const name = error instanceof Error ? error.name : typeof error
+  return ApplicationFailure.retryable(`unexpected ${name}: see the worker's log`, 'unexpected')
 }

@@ -1,5 +1,6 @@
 /** The steps that touch the world, as Temporal calls them: each is an attempt of the engine's. */
 import { Context } from '@temporalio/activity'
+import type { Catalog, RunState } from '../src/catalog/catalog.ts'
 import { bufferedBytesMax } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'
 import type { SyncInput } from '../workflows/messages.ts'
@@ -57,8 +58,15 @@ export function createActivities(deps: Deps) {
       )
     },
 
-    async finish(input: { run: RunNumber; how: HowEnded; rangesFailed: number }) {
-      return await plainly((signal) => finishRun(deps, input, signal))
+    /** `run` null: prepare didn't get to say it; then that of this execution, where there is one.
+     * */
+    async finish(input: { run: RunNumber | null; how: HowEnded; rangesFailed: number }) {
+      const { how, rangesFailed } = input
+      return await plainly(async (signal): Promise<Finished> => {
+        const run = input.run ?? (await runOf(catalog, Context.current().info.workflowExecution))
+        if (run === null) return { run, state: how === 'cancelled' ? 'cancelled' : 'failed' }
+        return { run, ...(await finishRun(deps, { run, how, rangesFailed }, signal)) }
+      })
     },
 
     /** A scheduled run that found another one under way. */
@@ -66,6 +74,19 @@ export function createActivities(deps: Deps) {
       await plainly(() => skipRun(deps, input))
     },
   }
+}
+
+interface Finished {
+  run: RunNumber | null
+  state: RunState
+}
+
+async function runOf(
+  catalog: Catalog,
+  execution: { workflowId: string; runId: string } | undefined,
+): Promise<RunNumber | null> {
+  const recent = await catalog.listRuns({ limit: 100 })
+  return recent.find(({ temporalRunId }) => temporalRunId === execution?.runId)?.run ?? null
 }
 
 /** Short steps of the catalog: a heartbeat at the start, failures as codes. */

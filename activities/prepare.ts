@@ -200,7 +200,8 @@ async function cutRanges(
   known: Connector[],
 ): Promise<number> {
   const startable = known.every(({ traits }) => traits.listStart)
-  const bounds = startable ? await deps.catalog.baselineBounds(dataset.name, rangeKeysMax) : []
+  const max = deps.rangeKeys?.max ?? rangeKeysMax
+  const bounds = startable ? await deps.catalog.baselineBounds(dataset.name, max) : []
   const ranges: KeyRange[] = []
   for (let i = 0; i <= bounds.length; i++) {
     ranges.push({ from: bounds[i - 1] ?? null, to: bounds[i] ?? null })

@@ -22,6 +22,8 @@ export interface Deps {
   clock(): number
   /** This host's id: folders belong to it. */
   host: string
+  /** Instead of `rangeKeysMax` and `rangeKeysCut`; small in tests, so that few keys make ranges. */
+  rangeKeys?: { max: number; cut: number }
 }
 
 export interface RunContext {

@@ -85,15 +85,19 @@ async function scanOnce(
     listingOf(replica, range.range, range.cursor, range.resume[replica.name], attempt.signal),
   )
   const rows = baselinePages(catalog, dataset.name, range)
+  const cut = deps.rangeKeys?.cut ?? rangeKeysCut
   const found = emptyTally()
   let cursor = range.cursor
   let ended = true
   let cutAt: Key | null = null
   try {
-    for await (const batch of mergeJoin(listings, rows, listPageKeys)) {
+    for await (const batch of mergeJoin(listings, rows, Math.min(listPageKeys, cut))) {
+      // A listing that is gone on with repeats what the page before had.
+      const fresh = batch.find(({ key }) => cursor === null || compareKeys(key, cursor) > 0)
+      if (!fresh) continue
       // A range that has grown long is cut here, so that the rest starts beside its applying.
-      if (range.scanned + found.scanned >= rangeKeysCut) {
-        cutAt = batch[0]?.key ?? null
+      if (range.scanned + found.scanned >= cut) {
+        cutAt = fresh.key
         break
       }
       await decideBatch(scan, batch, found)

@@ -17,6 +17,7 @@ export async function scheduledSync(input: SyncInput): Promise<SyncResult | null
         { key: searchAttributes.dataset, value: input.dataset },
         { key: searchAttributes.mode, value: input.mode },
         { key: searchAttributes.trigger, value: input.trigger },
+        { key: searchAttributes.state, value: 'running' },
       ],
     })
   } catch (error) {

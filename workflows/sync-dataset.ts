@@ -1,6 +1,7 @@
 /** A run: prepare → ranges in a sliding window → deferred deletes → finish. */
 import {
   CancellationScope,
+  ContinueAsNew,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
@@ -12,8 +13,10 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
-import { historyEventsMax, rangesInFlight } from '../src/limits.ts'
+import type { HowEnded } from '../activities/finish.ts'
+import { rangesInFlight } from '../src/limits.ts'
 import { activitiesOn } from './activity-options.ts'
+import { isHistoryFull } from './history.ts'
 import {
   type Progress,
   pause,
@@ -51,7 +54,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
       const prepared = await prepare(input)
       seen.run = prepared.run
       seen.rangesKnown = prepared.ranges
-      if (prepared.refused) return await end('refused')
+      if (prepared.refused) return (await end('refused')) as SyncResult
     }
     const run = seen.run as number
     show('ranges')
@@ -59,12 +62,17 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     else await carryOutStored(run)
     show('deletes')
     if (input.mode !== 'plan') await carryOutDeletes(run)
-    return await end('ended')
+    return (await end('ended')) as SyncResult
   } catch (error) {
-    if (seen.run === null) throw error
+    // How it goes on is thrown, too.
+    if (error instanceof ContinueAsNew) throw error
     return await CancellationScope.nonCancellable(async () => {
       await Promise.allSettled(inFlight.values())
-      return await end(isCancellation(error) ? 'cancelled' : 'failed')
+      const prepared = seen.run !== null
+      const result = await end(isCancellation(error) ? 'cancelled' : 'failed')
+      // Who waits for the result is told why it didn't begin.
+      if (result === null || !(prepared || isCancellation(error))) throw error
+      return result
     })
   }
 
@@ -73,7 +81,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     let next = seen.rangesDone
     while (next < seen.rangesKnown || inFlight.size > 0) {
       await condition(() => !seen.paused)
-      const full = workflowInfo().historyLength > historyEventsMax
+      const full = isHistoryFull()
       if (next < seen.rangesKnown && inFlight.size < rangesInFlight && !full) {
         await startRange(run, next++)
         continue
@@ -132,14 +140,15 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     return await continueAsNew<typeof syncDataset>({ ...input, resumed })
   }
 
-  async function end(how: 'ended' | 'refused' | 'cancelled' | 'failed'): Promise<SyncResult> {
+  /** null: it ended before it had a number. */
+  async function end(how: HowEnded): Promise<SyncResult | null> {
     show('finishing')
-    const run = seen.run as number
-    const { state } = await finish({ run, how, rangesFailed: failed })
+    const { run, state } = await finish({ run: seen.run, how, rangesFailed: failed })
     upsertSearchAttributes([{ key: searchAttributes.state, value: state }])
+    seen.run = run
     seen.phase = 'ended'
-    setCurrentDetails(`Run ${run} of ${input.dataset}: ${state}`)
-    return { run, state }
+    setCurrentDetails(`Run ${run ?? '…'} of ${input.dataset}: ${state}`)
+    return run === null ? null : { run, state }
   }
 
   function pauseRun(paused: boolean): void {

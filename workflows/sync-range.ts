@@ -7,8 +7,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ScanResult } from '../activities/index.ts'
-import { historyEventsMax } from '../src/limits.ts'
 import { activitiesOn } from './activity-options.ts'
+import { isHistoryFull } from './history.ts'
 import { pause, type RangeInput, rangeCut, resume } from './messages.ts'
 import { createPausable } from './pausable.ts'
 
@@ -23,7 +23,7 @@ export async function syncRange(input: RangeInput): Promise<void> {
   do {
     page = await scanBesideApply(page)
     if (page?.cut != null) await tellRun(page.cut)
-    if (page !== null && workflowInfo().historyLength > historyEventsMax) {
+    if (page !== null && isHistoryFull()) {
       await settlePage(page)
       await continueAsNew<typeof syncRange>({
         ...input,

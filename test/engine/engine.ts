@@ -58,6 +58,8 @@ export interface EngineOptions {
   /** Default: a new SQLite file. */
   catalogUrl?: string
   clock?: () => number
+  /** Keys of a range, so that a few make several. */
+  rangeKeys?: number
 }
 
 const names = ['a', 'b', 'c', 'd']
@@ -71,8 +73,12 @@ export async function createEngine(
   const stateDir = mkdtempSync(join(tmpdir(), 'tidemark-engine-'))
   const catalog = await openCatalog(options.catalogUrl ?? `sqlite:${join(stateDir, 'catalog.db')}`)
   const opened = createLocations(options.partBytes)
-  const { clock } = options
-  const deps = { ...createDeps(catalog, opened, stateDir), ...(clock ? { clock } : {}) }
+  const { clock, rangeKeys } = options
+  const deps = {
+    ...createDeps(catalog, opened, stateDir),
+    ...(clock ? { clock } : {}),
+    ...(rangeKeys ? { rangeKeys: { max: rangeKeys, cut: rangeKeys } } : {}),
+  }
   let config = await store(configOf(locations, dataset))
 
   async function store(next: Config): Promise<Config> {

@@ -324,3 +324,19 @@ test('another place under the same name is left out until rebind (I12)', async (
   const [, b] = await engine.catalog.runReplicas(run.run)
   expect(b).toMatchObject({ state: 'unknown', problem: { code: 'location-changed' } })
 })
+
+test('ranges that are cut on the way see each key once, and nothing is left between them', async () => {
+  engine = await createEngine(['a', 'b'].map(location), { batchSize: 10 }, { rangeKeys: 20 })
+  open.push(engine)
+  fill('a', 205)
+  const first = await engine.run()
+  expect(first).toMatchObject({ state: 'complete', counts: { scanned: 205, puts: 205 } })
+  expect(content('b')).toEqual(content('a'))
+  expect(await engine.catalog.getRange(first.run, 9)).not.toBeNull()
+  // By the baseline from now on.
+  memoryStore('b').remove('key-0100')
+  put('a', 'key-0101a', 'new')
+  const second = await engine.run()
+  expect(second).toMatchObject({ state: 'complete', counts: { scanned: 206, puts: 1, deletes: 1 } })
+  expect(content('b')).toEqual(content('a'))
+})
