@@ -1,4 +1,4 @@
-/** What the end of a run leaves, and what a step does that is repeated after its worker was killed. */
+/** What the end of a run leaves, and steps that are repeated after their worker was killed. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { weighRunDeletes } from '../../activities/deletes.ts'

@@ -41,8 +41,8 @@ export async function expectAlike(places: Place[]): Promise<void> {
   await expectAll(places, await contentOf(places[0] as Place))
 }
 
-/** A run that finds nothing to do (I6). A file that was written just now is looked at once more when
- *  it has settled: that is the catalog's business alone. */
+/** A run that finds nothing to do (I6). A file that was written just now is looked at once more
+ *  when it has settled: that is the catalog's business alone. */
 export async function expectQuiet(engine: Engine): Promise<void> {
   const run = await engine.run()
   const folders = Object.values(engine.config.locations).some(({ type }) => type === 'file')

@@ -1,4 +1,4 @@
-/** One-way at real stores: the source decides, and what destinations have of their own is theirs. */
+/** One-way at real stores: the source decides, and what destinations have besides is theirs. */
 import { expect, test } from 'vitest'
 import { digestsOf } from '../../connectors/digests.ts'
 import { exitOf } from '../../src/cli/run-report.ts'

@@ -1,4 +1,4 @@
-/** Real stores as locations, and beside each the vendor's own means: a foreign hand, and a judge. */
+/** Real stores as locations, each with the vendor's own means: a foreign hand, and a judge. */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

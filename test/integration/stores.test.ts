@@ -1,4 +1,4 @@
-/** Four replicas at four kinds of store, two-way: what a user relies on, by the stores' own APIs. */
+/** Four replicas at four kinds of store, two-way; looked at by the stores' own APIs. */
 import { expect, onTestFinished, test } from 'vitest'
 import { exitOf } from '../../src/cli/run-report.ts'
 import { postgresPlace } from '../catalog/engines.ts'
