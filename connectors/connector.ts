@@ -48,7 +48,8 @@ export interface KeyRules {
 export interface Page {
   /** In key order, within the range; may be empty. */
   entries: Entry[]
-  /** What lies there but can't be a key: symlinks, folder markers, names that aren't UTF-8. */
+  /** What lies there but can't be a key: symlinks, folder markers, names that aren't UTF-8; and
+   *  folders that can't be read, with a slash at their end. Of what is below, nothing is said. */
   skipped: { key: Key; reason: string }[]
   /** Where the next page starts; absent on the last page, which alone means "ended well". */
   resume?: string

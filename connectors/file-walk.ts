@@ -135,6 +135,10 @@ async function open(walk: Walk, path: string): Promise<void> {
     // Whether the root itself has vanished is asked before the page is given.
     if (vanished && path !== '') return
     if (vanished) requireRoot(place, 'list')
+    if (isUnreadable(walk, path, error)) {
+      walk.page.skipped.push({ key: path, reason: `the folder cannot be read: ${errnoOf(error)}` })
+      return
+    }
     throw translated(place, 'list', path === '' ? undefined : path, error)
   }
   const folder: Folder = { path, names: [], unreadable: undefined, at: 0 }
@@ -147,6 +151,13 @@ async function open(walk: Walk, path: string): Promise<void> {
   sortNames(folder.names)
   folder.at = firstFrom(folder, walk.from)
   walk.folders.push(folder)
+}
+
+/** A folder below the root that is closed to us (`lost+found`) hides what is in it, and no more. A
+ *  range that begins inside it would have no key left to say so by: there the listing fails. */
+function isUnreadable({ from }: Walk, path: string, error: unknown): boolean {
+  const closed = ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '')
+  return closed && path !== '' && !(from?.startsWith(path) ?? false)
 }
 
 /** Node gives U+FFFD for bytes that aren't UTF-8: only the raw names tell those from real ones. */

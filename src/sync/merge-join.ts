@@ -137,7 +137,7 @@ function takeFrom(lane: Lane, key: Key): Observation {
     lane.hidden = [
       // Not yet passed: `dir-x` comes between `dir` and `dir/x`.
       ...lane.hidden.filter((h) => key.startsWith(h.prefix) || compareKeys(key, h.prefix) < 0),
-      { prefix: `${key}/`, reason: item.reason },
+      { prefix: key.endsWith('/') ? key : `${key}/`, reason: item.reason },
     ]
     return { kind: 'unknown', reason: item.reason }
   }

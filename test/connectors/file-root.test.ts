@@ -9,6 +9,7 @@ import {
   expectContent,
   failsWith,
   keysOf,
+  pagesOf,
   put,
   readAll,
   removing,
@@ -142,13 +143,15 @@ describe('what the system refuses', () => {
     }
   }
 
-  it('a subfolder that cannot be read fails the listing: its keys are not gone', async () => {
+  it('a subfolder that cannot be read is skipped, and its keys are not gone', async () => {
     foreign('a/k', '1')
     foreign('b/k', '1')
     fs.chmodSync(at('a'), 0)
     await asNobody(async () => {
-      const error = await failsWith('denied', keysOf(connector))
-      expect(error.key).toBe('a/')
+      const [page] = await pagesOf(connector)
+      expect(page?.entries.map(({ key }) => key)).toEqual(['b/k'])
+      expect(page?.skipped).toEqual([{ key: 'a/', reason: 'the folder cannot be read: EACCES' }])
+      await failsWith('denied', keysOf(connector, { from: 'a/b', to: null }))
       await failsWith('denied', connector.stat('a/k', calling()))
     })
     fs.chmodSync(at('a'), 0o755)

@@ -162,6 +162,11 @@ describe('what may be called absent (I3)', () => {
     expect(keys.map(told)).toEqual(['dir ?', 'dir-x ?', 'dir-x/a =?', 'dir/a =?', 'dir/z =?'])
   })
 
+  it('not below a folder that could not be read, whose key ends with a slash', async () => {
+    const keys = await joined([listing(['skip:dir/'])], baseline(['dir-x', 'dir/a', 'dir0']))
+    expect(keys.map(told)).toEqual(['dir-x =-', 'dir/ ?', 'dir/a =?', 'dir0 =-'])
+  })
+
   it('a folder skipped at one replica says nothing of another', async () => {
     const keys = await joined([listing(['skip:dir']), listing(['dir/b'])], baseline(['dir/a']))
     expect(keys.map(told)).toEqual(['dir ?-', 'dir/a =?-', 'dir/b ?+'])
