@@ -72,7 +72,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
  * Ends `pid` when we die, even by SIGKILL: the shell's read returns when the pipe is closed, of
  * which we alone hold the other end. Node has no prctl(PR_SET_PDEATHSIG), and macOS neither.
  */
-function startWatchdog(pid: number): ChildProcess {
+export function startWatchdog(pid: number): ChildProcess {
   const script =
     'read _; kill -TERM "$1" || exit; ' +
     'for _ in 1 2 3 4 5 6 7 8; do sleep 1; kill -0 "$1" || exit; done; kill -KILL "$1"'
