@@ -48,9 +48,8 @@ export function tellKept(kept: Changes['kept'], vault: Contents): void {
   for (const { content, what } of kept) {
     const path = [...vault].find(([, found]) => found === content)?.[0]
     const mark = path === undefined ? paint('red', '✗') : paint('green', '✓')
-    say(
-      `   ${mark} ${what}${path === undefined ? '' : paint('dim', `  vault/${path.slice(0, 24)}…`)}`,
-    )
+    const where = path === undefined ? '' : paint('dim', `  vault/${path.slice(0, 24)}…`)
+    say(`   ${mark} ${what}${where}`)
   }
 }
 
