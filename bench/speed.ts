@@ -5,6 +5,7 @@
  *
  *     npm run bench -- speed [--pairs 5] [--objects 10000] [--large 2048] [--only CASE,…]
  */
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -131,7 +132,9 @@ async function runCase(
     ])
   for (let pair = 0; pair < pairs; pair++) {
     const args = [bin, ...state(folder), '--json', 'sync', dataset(pair)]
+    warm(folder)
     ours.push(await measure(process.execPath, args, { others: servers }))
+    warm(folder)
     theirs.push(await peer(argsOf(pair)))
     if (rcloneToo) too.push(await peer(rcloneToo.args(pair)))
   }
@@ -141,6 +144,15 @@ async function runCase(
   if (!rcloneToo) return
   tell(rcloneToo.name, too)
   ratio(`tidemark / ${rcloneToo.name}`, ours, too)
+}
+
+/** Whoever comes first would else read the sources from the disk, and the next from memory. */
+function warm(folder: string): void {
+  for (const source of ['folder', 'large']) {
+    spawnSync('find', [join(folder, source), '-type', 'f', '-exec', 'cat', '{}', '+'], {
+      stdio: 'ignore',
+    })
+  }
 }
 
 function tell(name: string, costs: Cost[]): void {
