@@ -47,6 +47,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   setHandler(resume, () => pauseRun(false))
   setHandler(rangeCut, ({ range }) => {
     seen.rangesKnown = Math.max(seen.rangesKnown, range + 1)
+    show(seen.phase)
   })
   show('preparing')
   try {

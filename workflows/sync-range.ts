@@ -22,7 +22,6 @@ export async function syncRange(input: RangeInput): Promise<void> {
   let page: ScanResult | null = null
   do {
     page = await scanBesideApply(page)
-    if (page?.cut != null) await tellRun(page.cut)
     if (page !== null && isHistoryFull()) {
       await settlePage(page)
       await continueAsNew<typeof syncRange>({
@@ -35,9 +34,15 @@ export async function syncRange(input: RangeInput): Promise<void> {
 
   /** The next page, while the one before is applied; null: there is none. */
   async function scanBesideApply(before: ScanResult | null): Promise<ScanResult | null> {
-    const scanning = ended ? null : pausable.run(() => scan({ run, range }))
-    const [next] = await Promise.all([scanning, settlePage(before)])
+    const [next] = await Promise.all([ended ? null : scanPage(), settlePage(before)])
     if (next) ended = next.ended
+    return next
+  }
+
+  async function scanPage(): Promise<ScanResult> {
+    const next = await pausable.run(() => scan({ run, range }))
+    // At once: the rest starts beside what is being applied here, however long that takes.
+    if (next.cut !== null) await tellRun(next.cut)
     return next
   }
 
