@@ -31,5 +31,8 @@ export interface CommandRow {
   args?: string[]
   /** Flags as commander writes them, and what they do. */
   options?: [flags: string, description: string][]
+  /** May be run by the server that is up on the state folder (relay.ts): it has everything loaded,
+   *  and repeating it does no harm. */
+  relayed?: true
   load(): Promise<CommandModule>
 }

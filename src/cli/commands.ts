@@ -54,6 +54,7 @@ export const commands: CommandRow[] = [
     summary: 'sync the named datasets, or all that are enabled',
     args: ['[datasets...]'],
     options: [strict],
+    relayed: true,
     load: () => import('./commands/sync.ts'),
   },
   {

@@ -1,6 +1,6 @@
 /** How a command's failure is told, and what it exits with. Standard output holds results alone. */
 import { EXIT, type StoreCode, StoreError, UserError } from '../errors.ts'
-import { createPaint, printable } from './output.ts'
+import { createPaint, printable, type Sink } from './output.ts'
 
 interface Failure {
   code: string
@@ -17,35 +17,36 @@ interface Failure {
 /** Prints to standard error; with `json` as one line `{"error": …}`. Gives the exit code. */
 export function reportError(
   error: unknown,
-  options: { json: boolean; signal: AbortSignal },
+  options: { json: boolean; signal: AbortSignal; stderr?: Sink },
 ): number {
+  const stderr = options.stderr ?? process.stderr
   if (options.signal.aborted) {
     if (options.json)
-      printJson({ code: 'interrupted', message: 'interrupted', exit: EXIT.interrupted })
+      printJson(stderr, { code: 'interrupted', message: 'interrupted', exit: EXIT.interrupted })
     return EXIT.interrupted
   }
   const failure = failureOf(error)
-  if (options.json) printJson(failure)
-  else printText(failure)
+  if (options.json) printJson(stderr, failure)
+  else printText(stderr, failure)
   return failure.exit
 }
 
-function printJson({ exit, ...error }: Failure): void {
-  process.stderr.write(`${JSON.stringify({ error: { ...error, exit } })}\n`)
+function printJson(stderr: Sink, { exit, ...error }: Failure): void {
+  stderr.write(`${JSON.stringify({ error: { ...error, exit } })}\n`)
 }
 
-function printText(failure: Failure): void {
-  const paint = createPaint(process.stderr)
+function printText(stderr: Sink, failure: Failure): void {
+  const paint = createPaint(stderr)
   if (failure.stack !== undefined) {
-    process.stderr.write(`${paint('red', 'error')} [${failure.code}]: ${failure.stack}\n`)
+    stderr.write(`${paint('red', 'error')} [${failure.code}]: ${failure.stack}\n`)
     return
   }
   for (const { code, message, where, next } of failure.problems ?? [failure]) {
-    process.stderr.write(`${paint('red', 'error')} [${code}]: ${printable(message)}\n`)
-    if (where) process.stderr.write(`  at:   ${printable(where)}\n`)
-    if (next) process.stderr.write(`  next: ${printable(next)}\n`)
+    stderr.write(`${paint('red', 'error')} [${code}]: ${printable(message)}\n`)
+    if (where) stderr.write(`  at:   ${printable(where)}\n`)
+    if (next) stderr.write(`  next: ${printable(next)}\n`)
   }
-  if (failure.problems) process.stderr.write(`${printable(failure.message)}\n`)
+  if (failure.problems) stderr.write(`${printable(failure.message)}\n`)
 }
 
 function failureOf(error: unknown): Failure {

@@ -9,6 +9,7 @@ import { startOptions, workflowIdOf } from '../temporal/start.ts'
 import type { CommandContext } from './command.ts'
 import { openRunOf } from './open-run.ts'
 import { showProgress } from './progress.ts'
+import { HandOver } from './relay.ts'
 import { type ServedSession, ServerGone } from './serve.ts'
 import { noteWithoutWorkers } from './without-workers.ts'
 
@@ -139,8 +140,9 @@ async function untilEnded(
       else await workers.look()
       if (signal.aborted) {
         abortedAt ??= performance.now()
-        const patience = !cancels ? 0 : record ? cancelPatienceMs : beginPatienceMs
-        if (performance.now() - abortedAt >= patience) throw notWaited(context, dataset, cancels)
+        const ours = cancels && !(signal.reason instanceof HandOver)
+        const patience = !ours ? 0 : record ? cancelPatienceMs : beginPatienceMs
+        if (performance.now() - abortedAt >= patience) throw notWaited(context, dataset, ours)
       }
       // Its failure is thrown by the `await` behind the loop.
       await Promise.race([outcome.catch(() => undefined), pause(pollMs)])
@@ -185,7 +187,9 @@ async function outcomeOf(
       firstExecutionRunId: runId,
     })
     const cancelling = Promise.withResolvers<never>()
-    const cancel = () => void handle.cancel().catch(cancelling.reject)
+    const cancel = () => {
+      if (!(context.signal.reason instanceof HandOver)) handle.cancel().catch(cancelling.reject)
+    }
     if (cancels && context.signal.aborted) cancel()
     if (cancels) context.signal.addEventListener('abort', cancel, { once: true })
     try {

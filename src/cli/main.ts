@@ -8,6 +8,7 @@ import { commands } from './commands.ts'
 import { reportError } from './failure.ts'
 import { type Interrupt, listenForInterrupt } from './interrupt.ts'
 import { createOutput } from './output.ts'
+import { relay } from './relay.ts'
 
 /** Runs the command line and ends the process with its exit code (`EXIT`). */
 export async function main(argv: string[]): Promise<void> {
@@ -23,8 +24,9 @@ async function run(argv: string[], interrupt: Interrupt): Promise<number> {
   const program = createProgram()
   for (const row of commands) {
     addCommand(program, row, async (args, options) => {
-      const { run } = await row.load()
-      code = await run(contextOf(program.opts(), interrupt), args, options)
+      const context = contextOf(program.opts(), interrupt)
+      const relayed = row.relayed ? await relay(context, row.name, args, options) : null
+      code = relayed ?? (await (await row.load()).run(context, args, options))
     })
   }
   try {

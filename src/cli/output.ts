@@ -5,8 +5,23 @@ import { variable } from '../config/environment.ts'
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold'
 export type Paint = (style: Style, text: string) => string
 
+/** Where text goes: this process's own streams, or those of a command that was relayed to us. */
+export interface Sink {
+  write(text: string): boolean
+  once(event: 'drain', done: () => void): unknown
+  isTTY?: boolean
+  columns?: number
+}
+
+export interface Terminal {
+  stdout: Sink
+  stderr: Sink
+}
+
 export interface Output {
   readonly json: boolean
+  /** For what is rewritten in place; `note` for everything else. */
+  readonly stderr: Sink
   /** Colour, where standard output is a terminal that wants it. */
   paint: Paint
   /** A line for people; nothing in JSON mode. */
@@ -21,27 +36,28 @@ export interface Output {
   note(text: string): void
 }
 
-export function createOutput(json: boolean): Output {
+export function createOutput(json: boolean, { stdout, stderr }: Terminal = process): Output {
   const line = (text = '') => {
-    if (!json) process.stdout.write(`${text}\n`)
+    if (!json) stdout.write(`${text}\n`)
   }
   return {
     json,
-    paint: createPaint(process.stdout),
+    stderr,
+    paint: createPaint(stdout),
     line,
     table: (headers, rows, right = []) => {
       for (const text of tableLines(headers, rows, right)) line(text)
     },
     result: (value) => {
-      if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+      if (json) stdout.write(`${JSON.stringify(value, null, 2)}\n`)
     },
     write: (text) =>
       new Promise((done) => {
-        if (process.stdout.write(text)) done()
-        else process.stdout.once('drain', done)
+        if (stdout.write(text)) done()
+        else stdout.once('drain', done)
       }),
     note: (text) => {
-      process.stderr.write(`${text}\n`)
+      stderr.write(`${text}\n`)
     },
   }
 }

@@ -16,7 +16,7 @@ const plainEveryMs = 5_000
 const askEveryMs = 1_000
 
 export function showProgress(
-  { json }: CommandContext,
+  { json, output: { stderr } }: CommandContext,
   session: ServedSession,
   dataset: string,
 ): ProgressView {
@@ -33,7 +33,7 @@ export function showProgress(
     const path = `${encodeURIComponent(record.workflowId)}/${record.temporalRunId ?? ''}`
     const { server } = session
     const ui = server ? `  ${server.ui}/namespaces/default/workflows/${path}` : ''
-    process.stderr.write(`run ${record.run} of ${dataset}${ui}\n`)
+    stderr.write(`run ${record.run} of ${dataset}${ui}\n`)
   }
 
   return {
@@ -44,17 +44,17 @@ export function showProgress(
       const tellsPause = phase?.paused === true && !paused
       paused = phase?.paused ?? paused
       const line = lineOf(record, phase, speed(record.counts.bytes), performance.now() - begun)
-      if (process.stderr.isTTY) {
-        process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 100) - 1)}`)
+      if (stderr.isTTY) {
+        stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns || 100) - 1)}`)
         shown = line
       } else if (tellsPause || (performance.now() - printedAt > plainEveryMs && line !== shown)) {
         printedAt = performance.now()
         shown = line
-        process.stderr.write(`${line}\n`)
+        stderr.write(`${line}\n`)
       }
     },
     end() {
-      if (!json && process.stderr.isTTY && shown !== '') process.stderr.write('\r\x1b[K')
+      if (!json && stderr.isTTY && shown !== '') stderr.write('\r\x1b[K')
     },
   }
 }

@@ -12,6 +12,7 @@ export async function run(
   args: string[],
   options: CommandOptions,
 ): Promise<number> {
+  const { stderr } = context.output
   const session = await openSession(context)
   let close = session.close
   try {
@@ -29,7 +30,11 @@ export async function run(
         // One dataset's failure is that dataset's; without Temporal there is none to go on with.
         const own = error instanceof UserError && error.exit === EXIT.failed
         if (!own || context.signal.aborted) throw error
-        reports.push({ dataset: name, error: error.code, exit: reportError(error, context) })
+        reports.push({
+          dataset: name,
+          error: error.code,
+          exit: reportError(error, { ...context, stderr }),
+        })
       }
       if (context.signal.aborted) break
     }

@@ -6,6 +6,7 @@ import { startEmbedded } from '../../temporal/supervisor.ts'
 import { targetOf } from '../../temporal/target.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { wholeNumber } from '../numbers.ts'
+import { type Relayed, serveRelayed } from '../relay-server.ts'
 import { openSession, type Session } from '../session.ts'
 import { run as runWorker } from './worker.ts'
 
@@ -55,16 +56,19 @@ async function runEmbedded(
       } else if (event.kind === 'restarted') output.note(`${event.program} is back`)
     },
   })
+  let relayed: Relayed | null = null
   try {
     const schedules = await schedulesOf(context, session, embedded.server.address)
     output.line(`Temporal  ${embedded.server.address}`)
     output.line(`Web UI    ${embedded.server.ui}`)
     for (const line of schedules) output.line(line)
+    relayed = await serveRelayed(context)
     output.line('up; Ctrl-C ends it')
     output.result({ ...embedded.server, schedules })
     await Promise.race([embedded.ended, aborted(signal)])
     return EXIT.ok
   } finally {
+    await relayed?.close()
     await embedded.stop()
   }
 }

@@ -1,0 +1,97 @@
+/** The server's side of relay.ts: runs what the command line relays to it. */
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { EXIT } from '../errors.ts'
+import { packageVersion } from '../package-root.ts'
+import type { CommandContext } from './command.ts'
+import { commands } from './commands.ts'
+import { reportError } from './failure.ts'
+import { createOutput, type Sink } from './output.ts'
+import { HandOver, type RelayReply, type RelayRequest, relaySocket } from './relay.ts'
+
+export interface Relayed {
+  /** Leaves what is under way to those who asked for it. */
+  close(): Promise<void>
+}
+
+/** null where the state folder's path is too long for a socket: commands run by themselves then. */
+export async function serveRelayed(context: CommandContext): Promise<Relayed | null> {
+  const path = relaySocket(context.state)
+  if (path === null) return null
+  const running = new Map<AbortController, Promise<void>>()
+  const server = createServer((socket) => {
+    const stop = new AbortController()
+    const ended = serveOne(context.state, socket, stop).finally(() => running.delete(stop))
+    running.set(stop, ended)
+  })
+  // Left by a server that was killed: the state folder's lock says that none is up.
+  rmSync(path, { force: true })
+  await new Promise<void>((done, fail) => {
+    server.once('error', fail)
+    server.listen(path, done)
+  })
+  chmodSync(path, 0o600)
+  return {
+    async close() {
+      server.close()
+      for (const stop of running.keys()) stop.abort(new HandOver('the server is ending'))
+      await Promise.all(running.values())
+      rmSync(path, { force: true })
+    },
+  }
+}
+
+async function serveOne(state: string, socket: Socket, stop: AbortController): Promise<void> {
+  const tell = (reply: RelayReply) => {
+    if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+  }
+  // The command line was killed, or interrupted.
+  socket.on('error', () => stop.abort(new Error('interrupted')))
+  socket.once('close', () => stop.abort(new Error('interrupted')))
+  const lines = createInterface({ input: socket })
+  const first = await new Promise<string>((done) => {
+    lines.once('line', done)
+    lines.once('close', () => done(''))
+  })
+  lines.on('line', () => stop.abort(new Error('interrupted')))
+  const request = first === '' ? null : (JSON.parse(first) as RelayRequest)
+  const row = commands.find(({ name, relayed }) => relayed && name === request?.command)
+  if (!request || !row || request.version !== packageVersion) tell({ refused: true })
+  else {
+    const exit = await run(state, request, row, tell, stop.signal)
+    if (!(stop.signal.reason instanceof HandOver)) tell({ exit })
+  }
+  socket.end()
+}
+
+async function run(
+  state: string,
+  { config, json, args, options, colour, terminal, columns }: RelayRequest,
+  row: (typeof commands)[number],
+  tell: (reply: RelayReply) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const stdout = sinkOf((out) => tell({ out }), colour, columns)
+  const stderr = sinkOf((err) => tell({ err }), terminal, columns)
+  const output = createOutput(json, { stdout, stderr })
+  try {
+    const { run } = await row.load()
+    const code = await run({ config, state, temporal: null, json, output, signal }, args, options)
+    return signal.aborted ? EXIT.interrupted : code
+  } catch (error) {
+    return reportError(error, { json, signal, stderr })
+  }
+}
+
+function sinkOf(write: (text: string) => void, isTTY: boolean, columns: number): Sink {
+  return {
+    isTTY,
+    columns,
+    write(text) {
+      write(text)
+      return true
+    },
+    once: (_, done) => done(),
+  }
+}
