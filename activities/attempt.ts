@@ -16,8 +16,9 @@ export interface Attempt {
   number: number
   /** An earlier attempt of the same work may have written what it couldn't commit. */
   again: boolean
-  /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written. */
-  fence(): Promise<void>
+  /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written.
+   *  `fresh`: as the catalog says now, not up to `fenceCacheMs` ago; for commits, which are few. */
+  fence(fresh?: 'fresh'): Promise<void>
   /** Counts for Temporal's UI. */
   tell(counts: Record<string, number>): void
 }
@@ -62,9 +63,9 @@ export async function asAttempt<T>(
 /** Read from the catalog at most every `fenceCacheMs`: that long a zombie may go on unseen. */
 function fenceOf(catalog: Catalog, run: RunNumber, lane: string, number: number) {
   let checkedAt = 0
-  return async (): Promise<void> => {
+  return async (fresh?: 'fresh'): Promise<void> => {
     const now = performance.now()
-    if (now - checkedAt < fenceCacheMs) return
+    if (!fresh && now - checkedAt < fenceCacheMs) return
     if (!(await catalog.holds(run, lane, number))) {
       throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
     }

@@ -7,6 +7,7 @@ import { commitDelayMs } from '../src/limits.ts'
 import type { BaselineRow, Key, Outcome, PlanItem } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { settle } from '../src/sync/settle.ts'
+import type { Attempt } from './attempt.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
 const batchMax = 250
@@ -30,7 +31,7 @@ interface Waiting {
 export function createCommitter(
   deps: Pick<Deps, 'catalog'>,
   context: RunContext,
-  fence: () => Promise<void>,
+  fence: Attempt['fence'],
 ): Committer {
   const rows = new Map<Key, BaselineRow | null>()
   let waiting: Waiting[] = []
@@ -56,7 +57,7 @@ export function createCommitter(
   }
 
   async function commitBatch(batch: Waiting[], sums: Partial<RunCounts>): Promise<void> {
-    await fence()
+    await fence('fresh')
     const settlements = batch.map((one) => settlementOf(one))
     const accepted = await deps.catalog.settle(context.dataset.name, settlements)
     const refused: ItemRecord[] = []

@@ -6,6 +6,7 @@ import type { Catalog, ItemRecord, ItemState, RunRecord } from '../src/catalog/c
 import type { DatasetConfig } from '../src/config/index.ts'
 import { deleteWindowMs } from '../src/limits.ts'
 import type { Outcome, RunNumber } from '../src/model.ts'
+import type { Attempt } from './attempt.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
 export interface Weighed {
@@ -29,7 +30,7 @@ export async function weighRunDeletes(
   deps: Deps,
   run: RunNumber,
   rangesFailed: number,
-  fence: () => Promise<void>,
+  fence: Attempt['fence'],
 ): Promise<Weighed> {
   const { catalog } = deps
   const { record, dataset } = await contextOf(deps, run)
@@ -134,7 +135,7 @@ async function* itemPages(
 async function carryOutVerdicts(
   catalog: Catalog,
   run: RunNumber,
-  fence: () => Promise<void>,
+  fence: Attempt['fence'],
   verdict: (one: ItemRecord) => Verdict | null,
 ): Promise<void> {
   for await (const page of itemPages(catalog, run, ['deferred'])) {
@@ -146,7 +147,7 @@ async function carryOutVerdicts(
       return [{ ...one, state: outcome.kind, outcomes }]
     })
     if (changed.length === 0) continue
-    await fence()
+    await fence('fresh')
     await catalog.updateItems(changed)
   }
 }

@@ -31,7 +31,7 @@ export async function resolveConflicts(
     await eachLimited(page, transfersMax, async (record) => {
       await resolveOne(deps, context, record, preview, attempt)
     })
-    await attempt.fence()
+    await attempt.fence('fresh')
     await deps.catalog.updateItems(page)
     if (page.length < pageItems) return
     after = page[page.length - 1]?.seq ?? after

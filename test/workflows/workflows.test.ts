@@ -85,7 +85,9 @@ test('a run whose config is not stored fails with the words that say why', async
   const started = await world.start({ configDigest: 'none' })
   const failure = await started.ended().catch((error: unknown) => error)
   expect(failure).toBeInstanceOf(WorkflowFailedError)
-  expect(String((failure as Error).cause?.cause)).toContain('The catalog has no config none')
+  expect(String(((failure as Error).cause as Error).cause)).toContain(
+    'The catalog has no config none',
+  )
   const { typedSearchAttributes: found } = await started.handle.describe()
   expect(found.get(searchAttributes.state)).toBe('failed')
 })
