@@ -6,6 +6,7 @@ import {
   contentKey,
   hasDigest,
   mergeContent,
+  mergeDigests,
   metadataText,
 } from './content.ts'
 import type { Seen } from './observe.ts'
@@ -67,8 +68,9 @@ function weakness({ digests }: Content): number {
   return strongest < 0 ? ALGORITHMS.length : strongest
 }
 
-/** Equal bytes with different metadata are different contents; who knows none joins the first. */
-function splitByMetadata({ members }: Group): Group[] {
+/** Equal bytes with different metadata are different contents; who knows none joins the first. What
+ *  is known of the bytes is known of all of them: whom it was asked of names nobody (I11). */
+function splitByMetadata({ content, members }: Group): Group[] {
   const classes = Map.groupBy(
     members,
     ({ entry }) => entry.metadata && metadataText(entry.metadata),
@@ -78,7 +80,10 @@ function splitByMetadata({ members }: Group): Group[] {
   const [first = [], ...others] = [...classes]
     .sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
     .map(([, sameMetadata]) => sameMetadata)
-  return [[...first, ...silent], ...others].map(groupOf)
+  return [[...first, ...silent], ...others].map((same) => {
+    const group = groupOf(same)
+    return { ...group, content: mergeDigests(group.content, content) }
+  })
 }
 
 function groupOf(members: SeenEntry[]): Group {

@@ -16,7 +16,6 @@ import {
   mergeContent,
   mergeDigests,
   metadataText,
-  sameMetadata,
 } from './content.ts'
 import { bare, orderText, type SeenEntry } from './contents.ts'
 import type { Seen } from './observe.ts'
@@ -86,17 +85,16 @@ export function withShown(head: Version, situation: Situation): Version {
   return { ...head, content: metadata ? { ...content, metadata } : content }
 }
 
-/** One-way, a source that only doesn't list it has some, and decides; and where destinations differ
- *  below a folder, each keeps its own. */
+/** One-way, the source alone says what it is. */
 function shownMetadata(shown: SeenEntry[], policy: Policy): Metadata | undefined {
-  const oneWay = policy.direction === 'one-way'
-  if (oneWay && !policy.withoutMetadata?.includes(policy.source)) return undefined
-  const described = shown.filter(({ entry }) => entry.metadata)
-  const holders = described.filter(({ state }) => state === 'current')
-  const [first, ...others] = (holders.length > 0 ? holders : described)
+  const telling = shown.filter(({ replica, entry }) => {
+    return entry.metadata && (policy.direction === 'two-way' || replica === policy.source)
+  })
+  const holders = telling.filter(({ state }) => state === 'current')
+  const [first] = (holders.length > 0 ? holders : telling)
     .map(({ entry }) => entry.metadata as Metadata)
     .sort((a, b) => (metadataText(a) < metadataText(b) ? -1 : 1))
-  return oneWay && others.some((other) => !sameMetadata(first, other)) ? undefined : first
+  return first
 }
 
 /** Nothing is moved: the replicas agree already, or may differ. */

@@ -23,6 +23,7 @@ import {
   type Situation,
   splitByHead,
   versionOf,
+  withoutLater,
 } from './reconcile.ts'
 
 /** What the destinations should have, and who has it for sure. */
@@ -32,23 +33,28 @@ interface Target {
   holders: SeenEntry[]
 }
 
-export function reconcileOneWay(given: Situation): Decision {
+/** `asked`: whose digest must be learned before they can be told from what they held. */
+export function reconcileOneWay(given: Situation, asked: string[]): Decision {
   const { policy } = given
   const source = asChanged(given.seen.find(({ replica }) => replica === policy.source) as Seen)
+  if (asked.includes(policy.source)) return { kind: 'need-digest', replicas: asked }
   const target = targetOf(given, source)
   if ('unknown' in target) return { kind: 'need-digest', replicas: target.unknown }
   if ('stop' in target) return decision(null, null, target.stop)
+  if (asked.length > 0) return { kind: 'need-digest', replicas: asked }
   const destinations = given.seen
     .filter(({ replica }) => replica !== policy.source)
     .map((one) => lookAgain(one, target.head, given))
   // Under a tombstone, what a destination never held isn't ours to delete: it is an extra.
   const extras = destinations.filter(({ state }) => target.head.content === null && state === 'new')
   const ours = destinations.filter((one) => !extras.includes(one))
-  const split = splitByHead(ours, target.head, target.holders)
+  const everybody = [source, ...destinations]
+  const split = splitByHead(ours, target.head, target.holders, everybody)
   if ('unknown' in split) return { kind: 'need-digest', replicas: split.unknown }
-  const situation = { ...given, seen: [source, ...destinations] }
+  const situation = { ...given, seen: withoutLater(everybody, split) }
   const notes = extras.map(({ replica }): Note => ({ kind: 'extra', replica }))
-  return towards(situation, target, [source, ...ours], split.fresh, notes)
+  const calmOrFresh = withoutLater([source, ...ours], split)
+  return towards(situation, target, calmOrFresh, split.fresh, notes)
 }
 
 /** Drift that is kept is compared with each head once: the source may have followed it. */

@@ -15,6 +15,7 @@ import type {
   Conflict,
   ConflictKind,
   Contender,
+  Content,
   Decision,
   Key,
   Moment,
@@ -49,21 +50,57 @@ export function reconcile(
   policy: Policy,
   moment: Moment,
 ): Decision {
-  const seen: Seen[] = []
-  const asked: string[] = []
-  let quiet = true
-  for (const replica of policy.replicas) {
-    const observation = observations.get(replica) ?? { kind: 'unknown', reason: 'not looked at' }
-    const one = observe(replica, row, observation)
-    if (one) seen.push(one)
-    else asked.push(replica)
-    quiet &&= one?.state === 'unknown' || (one?.state === 'current' && !one.touched)
+  const look = (replica: string): Observation =>
+    observations.get(replica) ?? { kind: 'unknown', reason: 'not looked at' }
+  if (policy.replicas.every((replica) => isQuiet(observe(replica, row, look(replica))))) {
+    return NOTHING
   }
-  if (quiet) return NOTHING
+  const plain = metadataIsTheirs(policy)
+  const known = plain && row ? withoutMetadata(row) : row
+  const asked: string[] = []
+  const seen = policy.replicas.map((replica): Seen => {
+    const observation = plain ? withoutItsMetadata(look(replica)) : look(replica)
+    const one = observe(replica, known, observation)
+    if (one === null) asked.push(replica)
+    return one ?? undecided(replica, known, observation)
+  })
+  const given = { key, rev: row?.rev ?? 0, row: known, seen, policy, moment }
+  const situation = known
+    ? { ...given, row: { ...known, head: withShown(known.head, given) } }
+    : given
+  if (policy.direction === 'one-way') return reconcileOneWay(situation, asked)
   if (asked.length > 0) return { kind: 'need-digest', replicas: asked }
-  const given = { key, rev: row?.rev ?? 0, row, seen, policy, moment }
-  const situation = row ? { ...given, row: { ...row, head: withShown(row.head, given) } } : given
-  return policy.direction === 'one-way' ? reconcileOneWay(situation) : reconcileTwoWay(situation)
+  return reconcileTwoWay(situation)
+}
+
+function isQuiet(one: Seen | null): boolean {
+  return one?.state === 'unknown' || (one?.state === 'current' && !one.touched)
+}
+
+/** Its digest is still to be learned: until then it may have changed. */
+function undecided(replica: string, row: BaselineRow | null, observation: Observation): Seen {
+  const entry = observation.kind === 'entry' ? observation.entry : null
+  const hold = row?.holds[replica] ?? null
+  return { replica, state: 'changed', entry, hold, touched: false }
+}
+
+/** Below a source that carries no metadata (a folder), each destination has its own. */
+function metadataIsTheirs({ direction, source, withoutMetadata }: Policy): boolean {
+  return direction === 'one-way' && withoutMetadata?.includes(source) === true
+}
+
+function withoutMetadata(row: BaselineRow): BaselineRow {
+  const { content } = row.head
+  return { ...row, head: { ...row.head, content: content && withoutIts(content) } }
+}
+
+function withoutItsMetadata(observation: Observation): Observation {
+  if (observation.kind !== 'entry') return observation
+  return { kind: 'entry', entry: withoutIts(observation.entry) }
+}
+
+function withoutIts<T extends Content>({ metadata: _, ...content }: T): Omit<T, 'metadata'> {
+  return content
 }
 
 function holdersOf(seen: Seen[]): SeenEntry[] {
@@ -79,7 +116,8 @@ function reconcileTwoWay(given: Situation): Decision {
   if ('unknown' in split) return { kind: 'need-digest', replicas: split.unknown }
   const grouped = groupContents(split.fresh)
   if ('unknown' in grouped) return { kind: 'need-digest', replicas: grouped.unknown }
-  return decideTwoWay({ ...situation, seen }, grouped.groups, split.caught)
+  const told = { ...situation, seen: withoutLater(seen, split) }
+  return decideTwoWay(told, grouped.groups, split.caught)
 }
 
 function decideTwoWay(situation: Situation, groups: Group[], caught: SeenEntry[]): Decision {
@@ -101,10 +139,9 @@ function unchanged(situation: Situation, caught: SeenEntry[], gone: Seen[]): Dec
   if (gone.length === 0 || row.head.content === null) {
     return itemOrNothing(situation, row.head, caught.length > 0 ? 'equal' : 'behind')
   }
+  // Who has caught up has what was deleted: mostly by a put of ours whose reply was lost.
   const origin = gone.find((one) => holdsHeadOf(one, row))
-  // Who never held the key brought the same content by itself, and didn't agree to its delete.
-  const brought = caught.some(({ state }) => state === 'new')
-  if (!origin || brought) return conflict(situation, [], gone)
+  if (!origin) return conflict(situation, [], gone)
   const { run, to } = situation.moment
   const head: Version = { run, content: null, origin: origin.replica, at: to }
   return itemOrNothing(situation, head, 'deleted')
@@ -146,28 +183,48 @@ export function asChanged(one: Seen): Seen {
   return one.state === 'drifted' ? { ...one, state: 'changed' } : one
 }
 
-/** Entries under new content: those equal to the head have caught up, the others are fresh. */
+/**
+ * Entries under new content: those equal to the head have caught up, the others are fresh; `later`
+ * are those that nobody can compare before a holder of the head is back: as good as unknown.
+ */
+interface Split {
+  caught: SeenEntry[]
+  fresh: SeenEntry[]
+  later: Seen[]
+}
+
+/** Or whose digests must be learned to tell. */
 export function splitByHead(
   seen: Seen[],
   head: Version | null,
   holders: SeenEntry[],
-): { caught: SeenEntry[]; fresh: SeenEntry[] } | { unknown: string[] } {
-  const caught: SeenEntry[] = []
-  const fresh: SeenEntry[] = []
+  everybody: Seen[] = seen,
+): Split | { unknown: string[] } {
+  const split: Split = { caught: [], fresh: [], later: [] }
   const unknown = new Set<string>()
   const content = head?.content ?? null
+  const away = everybody.some(({ state, hold }) => {
+    return state === 'unknown' && hold?.version.run === head?.run && !hold?.drift
+  })
   for (const one of seen as SeenEntry[]) {
     if (one.state !== 'changed' && one.state !== 'new') continue
     const verdict = content === null ? 'different' : compareContent(content, one.entry)
-    const asked =
-      content !== null && verdict === 'unknown'
-        ? toLearn({ content, members: holders }, { content: bare(one.entry), members: [one] })
-        : []
-    for (const replica of asked) unknown.add(replica)
-    // Where nothing more can be learned, what isn't proven equal is different.
-    if (asked.length === 0) (verdict === 'same' ? caught : fresh).push(one)
+    if (verdict === 'same') split.caught.push(one)
+    else if (verdict === 'different' || content === null) split.fresh.push(one)
+    else {
+      const shown = { content: bare(one.entry), members: [one] }
+      const asked = toLearn({ content, members: holders }, shown)
+      for (const replica of asked) unknown.add(replica)
+      // Where nothing more can be learned, what isn't proven equal is different.
+      if (asked.length === 0) (away ? split.later : split.fresh).push(one)
+    }
   }
-  return unknown.size > 0 ? { unknown: [...unknown] } : { caught, fresh }
+  return unknown.size > 0 ? { unknown: [...unknown] } : split
+}
+
+/** What can't be told now gets no action, and holds nobody up. */
+export function withoutLater(seen: Seen[], { later }: Split): Seen[] {
+  return seen.map((one) => (later.includes(one) ? { ...one, state: 'unknown', entry: null } : one))
 }
 
 /**

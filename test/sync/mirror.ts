@@ -1,5 +1,13 @@
 /** The same world under other names, in another order (I11); and what must be decided equally. */
-import type { BaselineRow, Content, Key, Observation, Policy, Source } from '../../src/model.ts'
+import type {
+  BaselineRow,
+  Content,
+  Key,
+  Observation,
+  Policy,
+  Rescue,
+  Source,
+} from '../../src/model.ts'
 import { metadataText } from '../../src/sync/content.ts'
 import { decide, itemOf } from '../../src/sync/resolve.ts'
 import { decideLearning, look } from './rounds.ts'
@@ -60,7 +68,7 @@ export function outcomeText(world: World, key: Key, all: boolean, back = noNames
       return [name, entry ? { kind: 'entry', entry } : seen]
     }),
   )
-  const decision = decideLearning(world, key, row, observations, moment)
+  const { decision } = decideLearning(world, key, row, observations, moment)
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const verdict = conflict && decide(conflict, policy.strategy)
   const resolved = conflict && verdict && itemOf(conflict, verdict.winner, policy, moment)
@@ -78,12 +86,20 @@ function plain(name: string, value: unknown, all: boolean, back: Map<string, str
   if (name === 'replica') return old(value as string)
   if (name === 'rule') return (value as string).replace(/^\w+ is/, '')
   if (name === 'goneAt' || name === 'deletedAt') return (value as string[]).map(old).sort()
-  const unordered = ['actions', 'sources', 'rescues', 'bystanders', 'notes', 'replicas']
+  // One content or two, where not all is known of it: what counts is who is kept.
+  if (name === 'rescues') return keptText(value as Rescue[], old)
+  const unordered = ['actions', 'sources', 'bystanders', 'notes', 'replicas']
   if (unordered.includes(name)) {
     const list = value as (Source | { sources: Source[] })[]
     return list.map((one) => JSON.stringify(one, (n, v) => plain(n, v, all, back))).sort()
   }
   return value
+}
+
+function keptText(rescues: Rescue[], old: (name: string) => string): string[] {
+  return rescues
+    .flatMap(({ sources, loser }) => sources.map(({ replica }) => `${old(replica)} ${loser}`))
+    .sort()
 }
 
 function contentText(content: Content | null): string {

@@ -1,6 +1,7 @@
 /** What must hold at every step of every story, whatever went wrong before: I1 to I4. */
-import type { Action, PlanItem } from '../../src/model.ts'
+import type { Action, BaselineRow, Outcome, PlanItem } from '../../src/model.ts'
 import { itemOf } from '../../src/sync/resolve.ts'
+import type { Settled } from '../../src/sync/settle.ts'
 import type { Decided } from './rounds.ts'
 import { bytesOf, type Stored, storeOf, type World } from './world.ts'
 
@@ -20,7 +21,7 @@ export function checkDecided(world: World, decided: Decided): void {
     if (new Set(replicas).size < replicas.length) fail('one action a replica')
     for (const action of item.actions) checkAction(world, decided, item, action)
   }
-  for (const item of items) checkDeletes(decided, item)
+  for (const item of items) checkDeletes(world, decided, item)
 }
 
 function checkAction(world: World, decided: Decided, item: PlanItem, action: Action): void {
@@ -37,14 +38,52 @@ function checkAction(world: World, decided: Decided, item: PlanItem, action: Act
   if (direction === 'one-way' && action.replica === source) fail('one-way never writes the source')
 }
 
-/** A new tombstone comes from an absence that was seen, of what was held. */
-function checkDeletes({ row, observations }: Decided, item: PlanItem): void {
-  if (!item.actions.some((action) => action.do === 'delete')) return
+/** A new tombstone comes from an absence that was seen, of the head that was held. */
+function checkDeletes(
+  world: World,
+  { row, observations, conflict }: Decided,
+  item: PlanItem,
+): void {
+  const deletes = item.actions.filter((action) => action.do === 'delete')
+  if (deletes.length === 0) return
+  checkExtras(world, row, deletes)
   if (row?.head.content === null) return
   if (item.goneAt.length === 0) fail('I3: only what is gone causes deletes')
   for (const name of item.goneAt) {
     if (observations.get(name)?.kind !== 'absent') fail('I3: gone is definitely absent')
     if (!row?.holds[name]?.token) fail('I3: gone is what was held')
+  }
+  const causes = item.goneAt.map((name) => row?.holds[name])
+  const lawful = causes.some((hold) => hold?.version.run === row?.head.run && !hold?.drift)
+  const { direction, delete: carriedOn } = world.policy
+  if (direction === 'two-way' && !conflict && !lawful) fail('I3: who deleted it held the head')
+  if (direction === 'one-way' && carriedOn === 'never') fail('deletes are never carried on')
+}
+
+/** One-way, what a destination never held isn't ours. */
+function checkExtras(world: World, row: BaselineRow | null | undefined, deletes: Action[]): void {
+  if (world.policy.direction === 'two-way') return
+  for (const { replica } of deletes) {
+    const shows = storeOf(world, replica).objects.get(row?.key ?? '')?.bytes
+    const head = row?.head.content ? bytesOf(row.head.content) : null
+    if (!row?.holds[replica] && head !== shows) fail(`an extra is deleted at ${replica}`)
+  }
+}
+
+/** The baseline moves with an outcome alone. */
+export function checkSettled(
+  row: BaselineRow | null,
+  item: PlanItem,
+  fresh: Record<string, Outcome>,
+  settled: Settled | null,
+): void {
+  const done = Object.values(fresh).some(({ kind }) => kind === 'done')
+  if (settled && !done) fail('I8: the baseline moved though nothing was done')
+  for (const { replica, do: verb } of item.actions) {
+    const [before, after] = [row, settled?.row].map((one) => one?.holds[replica]?.token?.id)
+    const moved = settled?.row && before !== after
+    if (moved && verb !== 'adopt' && fresh[replica]?.kind !== 'done')
+      fail('I8: a hold moved though its write failed')
   }
 }
 
@@ -82,6 +121,7 @@ export function checkTogether(world: World, last: Decided[]): void {
     }
     const extra = new Set(decision.notes.map(({ replica }) => replica))
     if (decision.notes.some(({ kind }) => kind === 'delete-ignored')) continue
+    checkDrift(world, key, row)
     const names = world.policy.replicas.filter(
       (name) => !extra.has(name) && !row?.holds[name]?.drift,
     )
@@ -89,6 +129,19 @@ export function checkTogether(world: World, last: Decided[]): void {
     const bytes = new Set(stored.map((one) => one?.bytes))
     if (bytes.size > 1) fail(`I7: ${key} isn't the same at ${names}: ${[...bytes]}`)
     checkMetadata(world, key, names)
+  }
+}
+
+/** Drift is what differs: a destination that its source has followed is together with it again. */
+function checkDrift(world: World, key: string, row: BaselineRow | null): void {
+  const { source, direction } = world.policy
+  if (storeOf(world, source).metadata === 'hidden') return
+  const wanted = storeOf(world, source).objects.get(key)
+  for (const name of world.policy.replicas) {
+    const drift = direction === 'one-way' && row?.holds[name]?.drift
+    const there = storeOf(world, name).objects.get(key)
+    const same = there?.bytes === wanted?.bytes && there?.metadata === wanted?.metadata
+    if (drift && there && same) fail(`I7: ${name} has what its source has: no drift`)
   }
 }
 

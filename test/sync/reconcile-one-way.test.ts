@@ -55,6 +55,8 @@ describe('the source is gone: a tombstone, unless deletes are never carried on',
     table(
       [
         [{ A: 'gone', B: 'current' }, 'delete-ignored A'],
+        // Nothing is done there, so nobody is read for it.
+        [{ A: 'gone', B: 'touched head!' }, 'delete-ignored A'],
         [{ A: 'changed x', B: 'current' }, 'changed, x: adopt A, put B'],
         [{ A: 'touched', B: 'current' }, 'touched, head: adopt A'],
       ],
@@ -101,7 +103,7 @@ describe('a destination changed it: drift', () => {
       [{ A: 'off', B: 'changed x' }, 'drift: head head of nobody | x of B'],
       // Nothing of the source's content is known, though it is agreed: it is asked once.
       [{ A: 'current', B: 'changed x' }, 'ask A', { head: 'head!' }],
-      [{ A: 'off', B: 'changed x' }, 'drift: head ? of nobody | x of B', { head: 'head!' }],
+      [{ A: 'off', B: 'new x' }, 'nothing', { head: 'head!' }],
     ])
   })
 

@@ -94,6 +94,7 @@ describe('gone from a replica that held the head: a tombstone, and deletes', () 
     [{ A: 'gone', B: 'old-gone', C: 'current' }, 'deleted, deleted: adopt A, adopt B, delete C'],
     // It has caught up by itself, or by a put of ours whose reply was lost: no change.
     [{ A: 'gone', B: 'old-changed head' }, 'deleted, deleted: adopt A, delete B'],
+    [{ A: 'gone', B: 'new head' }, 'deleted, deleted: adopt A, delete B'],
     [{ A: 'gone', B: 'off' }, 'deleted, deleted: adopt A'],
   ])
 })
@@ -103,7 +104,6 @@ describe('gone, and changed elsewhere: a conflict', () => {
     [{ A: 'gone', B: 'changed x' }, 'update/delete: x of B | deleted of A'],
     [{ A: 'gone', B: 'old-changed x' }, 'update/delete: x of B | deleted of A'],
     [{ A: 'gone', B: 'new x' }, 'update/delete: x of B | deleted of A'],
-    [{ A: 'gone', B: 'new head' }, 'update/delete: head head of B | deleted of A'],
     [{ A: 'current', B: 'old-gone' }, 'update/delete: head head of A | deleted of B'],
     [{ A: 'changed x', B: 'old-gone' }, 'update/delete: x of A | deleted of B'],
     [
@@ -199,7 +199,9 @@ describe('need-digest: who is asked', () => {
     // An agreed content of which nothing is known: who holds it is asked too.
     [{ A: 'current', B: 'new x!' }, 'ask A,B', { head: 'head!' }],
     [{ A: 'current', B: 'new x' }, 'ask A', { head: 'head!' }],
-    [{ A: 'off', B: 'new x' }, 'update/update: head ? of nobody | x of B', { head: 'head!' }],
+    // Nobody can tell, until A is back: it may be our own copy.
+    [{ A: 'off', B: 'new x' }, 'nothing', { head: 'head!' }],
+    [{ A: 'off', B: 'new x', C: 'changed y' }, 'nothing', { head: 'head!' }],
     // It can't be proven to be the same, whatever is read now: it is new, without a question.
     [{ A: 'touched x!', B: 'never' }, 'changed, ?: adopt A, put B', { head: 'head!' }],
   ])

@@ -19,7 +19,7 @@ import type {
 import { reconcile } from '../../src/sync/reconcile.ts'
 import { decide, itemOf } from '../../src/sync/resolve.ts'
 import { settle } from '../../src/sync/settle.ts'
-import { checkDecided, checkLoss } from './promises.ts'
+import { checkDecided, checkLoss, checkSettled } from './promises.ts'
 import {
   bytesOf,
   type Dice,
@@ -59,6 +59,8 @@ export interface Decided {
   observations: Map<string, Observation>
   moment: Moment
   decision: Exclude<Decision, { kind: 'need-digest' }>
+  /** Who was asked for a digest. */
+  asked: string[]
   conflict: Conflict | null
   items: PlanItem[]
   /** Replicas where a write was done, whatever was told of it. */
@@ -94,7 +96,7 @@ export function decideKey(world: World, key: Key, moment: Moment): Decided {
   const row = world.rows.get(key) ?? null
   const observations = new Map<string, Observation>()
   for (const name of world.policy.replicas) observations.set(name, look(world, name, key))
-  const decision = decideLearning(world, key, row, observations, moment)
+  const { decision, asked } = decideLearning(world, key, row, observations, moment)
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const items = decision.kind === 'item' ? [decision.item] : []
   const verdict = conflict && decide(conflict, world.policy.strategy)
@@ -108,6 +110,7 @@ export function decideKey(world: World, key: Key, moment: Moment): Decided {
     observations,
     moment,
     decision,
+    asked,
     conflict,
     items,
     written: new Set<string>(),
@@ -130,18 +133,18 @@ export function decideLearning(
   row: BaselineRow | null,
   observations: Map<string, Observation>,
   moment: Moment,
-): Decided['decision'] {
-  const told = new Set<string>()
+): Pick<Decided, 'decision' | 'asked'> {
+  const asked: string[] = []
   for (;;) {
     const decision = reconcile(key, row, observations, world.policy, moment)
-    if (decision.kind !== 'need-digest') return decision
+    if (decision.kind !== 'need-digest') return { decision, asked }
     if (decision.replicas.length === 0) throw new Error('it asks, but nobody')
     for (const name of decision.replicas) {
       const entry = learned(storeOf(world, name), key)
       if (observations.get(name)?.kind !== 'entry' || !entry)
         throw new Error(`${name} has no entry`)
-      if (told.has(name)) throw new Error(`asking never ends: ${name} is asked again for ${key}`)
-      told.add(name)
+      if (asked.includes(name)) throw new Error(`asking never ends: ${name} is asked for ${key}`)
+      asked.push(name)
       observations.set(name, { kind: 'entry', entry })
     }
   }
@@ -258,7 +261,7 @@ function perform(
 
 // ── commit ──────────────────────────────────────────────────────────────────────────────────────
 
-/** Each outcome on its own, in any order; a crash leaves out the rest. */
+/** Outcomes in any order, alone or together; a crash leaves out some. */
 function commit(
   world: World,
   item: PlanItem,
@@ -266,15 +269,24 @@ function commit(
   isCut: () => boolean,
   dice: Dice,
 ): void {
-  for (const replica of dice.shuffle(Object.keys(outcomes))) {
+  let waiting: Record<string, Outcome> = {}
+  for (const [replica, outcome] of dice.shuffle(Object.entries(outcomes))) {
+    waiting[replica] = outcome
+    if (dice.below(2) === 0) continue
+    const fresh = waiting
+    waiting = {}
     if (isCut()) continue
-    const row = world.rows.get(item.key) ?? null
-    const fresh = { [replica]: outcomes[replica] as Outcome }
-    const settled = settle(row, item, fresh, world.policy.replicas)
-    if (!settled) continue
-    if (settled.row) world.rows.set(item.key, settled.row)
-    else world.rows.delete(item.key)
+    commitSome(world, item, fresh)
   }
+  if (!isCut()) commitSome(world, item, waiting)
+}
+
+function commitSome(world: World, item: PlanItem, fresh: Record<string, Outcome>): void {
+  const row = world.rows.get(item.key) ?? null
+  const settled = settle(row, item, fresh, world.policy.replicas)
+  checkSettled(row, item, fresh, settled)
+  if (settled?.row) world.rows.set(item.key, settled.row)
+  else if (settled) world.rows.delete(item.key)
 }
 
 // ── story ───────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import {
   type Shape,
   type Store,
   sizeOf,
+  tell,
   tokenOf,
   type World,
   worldOf,
@@ -18,12 +19,13 @@ import {
 
 const contents = 6
 
-export function situationOf(dice: Dice, shape: Shape): World {
-  const world = worldOf(dice, ['a'], shape, null)
+export function situationOf(dice: Dice, shape: Shape, story: string[] | null = null): World {
+  const world = worldOf(dice, ['a'], shape, story)
   world.run = 9
   world.lastScan = world.now - 50_000
   const base = dice.below(contents)
-  const older = { bytes: base, version: versionOf(dice, world, 3, base) }
+  const before = dice.below(5) === 0 ? null : base
+  const older = { bytes: before, version: versionOf(dice, world, 3, before) }
   const bytes = dice.below(4) === 0 ? null : dice.below(contents)
   const head = { bytes, version: versionOf(dice, world, dice.pick([4, 5]), bytes) }
   const holds: Record<string, Hold> = {}
@@ -35,12 +37,17 @@ export function situationOf(dice: Dice, shape: Shape): World {
   }
   const row: BaselineRow = { key: 'a', rev: 7, head: head.version, holds }
   if (dice.below(6) > 0) world.rows.set('a', row)
+  for (const { name, objects } of world.stores) {
+    tell(world, () => `${name}: ${JSON.stringify([row.holds[name], objects.get('a')])}`)
+  }
   return world
 }
 
 function versionOf(dice: Dice, world: World, run: number, bytes: number | null): Version {
   const digests = bytes === null ? {} : dice.pick([digestsOf(bytes), { md5: `m${bytes}` }, {}])
-  const metadata = dice.below(2) === 0 ? { metadata: metadataOf('type0') } : {}
+  // Where all listings tell it, it was known when it was agreed.
+  const telling = world.stores.every((store) => store.metadata === 'listed')
+  const metadata = telling || dice.below(2) === 0 ? { metadata: metadataOf('type0') } : {}
   const content: Content | null =
     bytes === null ? null : { size: sizeOf(bytes), digests, ...metadata }
   return { run, content, origin: 'A', at: world.now - dice.below(9) * 10_000 }
@@ -54,14 +61,16 @@ function holdOf(
   { bytes, version }: { bytes: number | null; version: Version },
 ): Hold {
   if (bytes === null) return { version, token: null }
-  const stored = write(world, store, 'a', bytes, version.content?.metadata ? 'type0' : '')
+  const isDrift = dice.below(8) === 0
+  const there = isDrift ? (bytes + 1) % contents : bytes
+  const stored = write(world, store, 'a', there, version.content?.metadata ? 'type0' : '')
   stored.fresh &&= dice.below(2) === 0
-  const drift = dice.below(8) === 0 ? { drift: true as const } : {}
+  const drift = isDrift ? { drift: true as const } : {}
   return { version, token: tokenOf(store, stored), ...drift }
 }
 
 function perturb(dice: Dice, world: World, store: Store, base: number): void {
-  world.now += dice.pick([0, 10_000])
+  world.now += 10_000
   const deed = dice.below(8)
   const stored = store.objects.get('a')
   if (deed === 0) store.objects.delete('a')

@@ -204,13 +204,15 @@ const listings: Pick<Store, 'digests' | 'metadata' | 'tokens'>[] = [
   { digests: ['crc32c'], metadata: 'listed', tokens: 'generation' },
   { digests: ['md5'], metadata: 'listed', tokens: 'etag' },
   { digests: [], metadata: 'none', tokens: 'file' },
+  { digests: ['sha256', 'md5', 'crc32c'], metadata: 'listed', tokens: 'generation' },
 ]
 
 export interface Shape {
   direction?: Policy['direction']
   strategy?: Policy['strategy']['name']
   history?: boolean
-  skews?: boolean
+  /** What clocks are wrong by, ms. */
+  skews?: number[]
 }
 
 export function worldOf(dice: Dice, keys: Key[], shape: Shape, story: string[] | null): World {
@@ -219,7 +221,7 @@ export function worldOf(dice: Dice, keys: Key[], shape: Shape, story: string[] |
     (name): Store => ({
       name,
       ...dice.pick(listings),
-      skew: shape.skews === false ? 0 : dice.pick([0, 0, -3_600_000, 3_600_000]),
+      skew: dice.pick(shape.skews ?? [0, 0, -3_600_000, 3_600_000]),
       objects: new Map(),
     }),
   )
