@@ -2,6 +2,7 @@
  * resolve: the conflicts of a range by the dataset's strategy. A decided one becomes an item like
  * any other; the others stay open, with all their contents kept, and hold up nobody else.
  */
+
 import { createHash } from 'node:crypto'
 import type { ItemRecord, Resolution } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
@@ -9,6 +10,7 @@ import { transfersMax } from '../src/limits.ts'
 import type { Conflict, Contender, Moment, RunNumber } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { orderText } from '../src/sync/contents.ts'
+import { compareKeys } from '../src/sync/keys.ts'
 import { decide, itemOf, type Verdict } from '../src/sync/resolve.ts'
 import type { Attempt } from './attempt.ts'
 import { eachLimited } from './lanes.ts'
@@ -119,7 +121,7 @@ function replicasOf({ contenders }: Conflict): string[] {
 
 /** Dataset, key and the sorted contender digests: the same contenders are the same conflict. */
 export function identityOf(dataset: string, { key, contenders }: Conflict): string {
-  const digests = contenders.map(({ content }) => orderText(content)).sort()
+  const digests = contenders.map(({ content }) => orderText(content)).sort(compareKeys)
   return createHash('sha256')
     .update(JSON.stringify([dataset, key, digests]))
     .digest('hex')

@@ -110,7 +110,7 @@ async function scanOnce(
       }
     }
   } finally {
-    await Promise.all(listings.map(({ pages }) => pages?.return(undefined)))
+    await Promise.all(listings.map(async ({ pages }) => await pages?.return(undefined)))
   }
   const resume = Object.fromEntries(
     listings.flatMap(({ name, resume: token }) => (token() ? [[name, token() as string]] : [])),

@@ -1,6 +1,8 @@
 /** Runs, their counts, and what their replicas were found to be. */
+
 import { sql } from 'kysely'
 import type { RunNumber } from '../model.ts'
+import { compareKeys } from '../sync/keys.ts'
 import type { Catalog, RunCounts, RunRecord, RunReplica } from './catalog.ts'
 import type { RunsTable } from './schema.ts'
 import { datasetId, inTransaction, nextNumber, type Store } from './store.ts'
@@ -191,7 +193,7 @@ export async function addSeen(
   delta: Record<string, { seen: number; gone: number }>,
 ): Promise<void> {
   // Always in the same order, so that two transactions never wait for each other.
-  for (const replica of Object.keys(delta).sort()) {
+  for (const replica of Object.keys(delta).sort(compareKeys)) {
     const { seen, gone } = delta[replica] as { seen: number; gone: number }
     await store.db
       .updateTable('run_replicas')

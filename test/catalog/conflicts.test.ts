@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Catalog } from '../../src/catalog/catalog.ts'
 import { catalogs, conflictOf, dataset, engines } from './engines.ts'
 
 describe.each(engines)('conflicts on $engine', ({ make }) => {
@@ -38,7 +39,7 @@ describe.each(engines)('conflicts on $engine', ({ make }) => {
     const two = await Promise.all([open(url), open(url)])
     const ids = await Promise.all(
       Array.from({ length: 8 }, (_, i) =>
-        two[i % 2]?.openConflict(dataset, 1, `${i}`, conflictOf('a'), i),
+        (two[i % 2] as Catalog).openConflict(dataset, 1, `${i}`, conflictOf('a'), i),
       ),
     )
     expect(new Set(ids).size).toBe(1)

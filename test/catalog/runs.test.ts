@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RunMode, RunState } from '../../src/catalog/catalog.ts'
+import type { Catalog, RunMode, RunState } from '../../src/catalog/catalog.ts'
 import { catalogs, dataset, engines, runOf } from './engines.ts'
 
 const noCounts = {
@@ -29,9 +29,9 @@ describe.each(engines)('runs on $engine', ({ make }) => {
     const { url } = await place()
     const two = await Promise.all([open(url), open(url)])
     const starts = Array.from({ length: 20 }, (_, i) =>
-      two[i % 2]?.createRun(runOf({ dataset: `dataset ${i % 3}` })),
+      (two[i % 2] as Catalog).createRun(runOf({ dataset: `dataset ${i % 3}` })),
     )
-    const numbers = (await Promise.all(starts)) as number[]
+    const numbers = await Promise.all(starts)
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
   })
 

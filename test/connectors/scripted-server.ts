@@ -33,7 +33,7 @@ export async function scriptedServer(
   answer: (request: Recorded) => Answer | Promise<Answer>,
 ): Promise<ScriptedServer> {
   const requests: Recorded[] = []
-  const server = createServer(async (incoming, outgoing) => {
+  const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk)
     const url = new URL(incoming.url ?? '/', 'http://localhost')
@@ -46,6 +46,10 @@ export async function scriptedServer(
     }
     requests.push(request)
     send(outgoing, await answer(request))
+  }
+  // A script that throws cuts the connection: its test fails by what the client says of it.
+  const server = createServer((incoming, outgoing) => {
+    serve(incoming, outgoing).catch(() => outgoing.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(async () => {
