@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FolderPlace, Place } from './places.ts'
-import type { Contents, SourceFile } from './source.ts'
+import { type Contents, heldEverywhere, type SourceFile } from './source.ts'
 
 /** What one key must be at every replica once all is synced. */
 export interface Fate {
@@ -111,13 +111,14 @@ export function expectedContents(copied: Contents, fates: Fate[]): Contents {
   return expected
 }
 
-/** Small files with short, plain names first, far apart in the tree; any others where there are too
- *  few. */
+/** Small files with short, plain names first, far apart in the tree; where there are too few, any
+ *  that every store can hold. */
 export function chooseKeys(files: SourceFile[]): Keys {
-  const plain = files.filter(({ key, size }) => {
+  const holdable = files.filter(({ key }) => heldEverywhere(key))
+  const plain = holdable.filter(({ key, size }) => {
     return size > 0 && size <= 64 * 1024 && /^[\w@./-]{1,60}$/.test(key)
   })
-  const from = plain.length >= 4 ? plain : files
+  const from = plain.length >= 4 ? plain : holdable
   const at = (part: number) => (from[Math.floor(from.length * part)] as SourceFile).key
   return { edited: at(0), deleted: at(0.25), renamed: at(0.5), disputed: at(0.75) }
 }

@@ -29,8 +29,9 @@ export async function judge(
   tellKept(changes.kept, vault)
   step('All four are byte-identical, and as expected')
   const expected = expectedContents(copied, changes.fates)
-  const differences = contentProblems(expected, replicas, await skippedBy(commands))
-  tellContents(expected, replicas, differences)
+  const skipped = await skippedBy(commands)
+  const differences = contentProblems(expected, replicas, skipped)
+  tellContents(expected, replicas, skipped, differences)
   const problems = [
     ...changes.fates.flatMap((fate) => fateProblems(fate, replicas)),
     ...vaultProblems(changes.kept, new Set(vault.values())),

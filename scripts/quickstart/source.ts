@@ -5,6 +5,7 @@ import { lstat, mkdir, readdir, realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { count } from '../../src/cli/output.ts'
 import { UserError } from '../../src/errors.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import { inParallel } from './places.ts'
@@ -53,13 +54,19 @@ export async function sourceAt(given: string, work: string | null): Promise<Sour
     })
   }
   const source = await walk(folder, given, [''])
-  if (source.files.length < filesMin) {
-    const [n, plural] = [source.files.length, source.files.length === 1 ? '' : 's']
-    throw new UserError('source-too-small', `${given} has ${n} file${plural} to copy`, {
-      next: `Name a folder of at least ${filesMin} files, so that each change has one of its own.`,
+  const usable = source.files.filter(({ key }) => heldEverywhere(key)).length
+  if (usable < filesMin) {
+    const files = count(usable, 'file')
+    throw new UserError('source-too-small', `${given} has ${files} that every store can hold`, {
+      next: `Name a folder of at least ${filesMin}, so that each change has one of its own.`,
     })
   }
   return source
+}
+
+/** Well within what any store takes for a name: what goes further is skipped there, by name. */
+export function heldEverywhere(key: string): boolean {
+  return /^[^\\\p{Cc}]{1,200}$/u.test(key) && !/\.(\/|$)/.test(key)
 }
 
 async function folderAt(given: string): Promise<string> {

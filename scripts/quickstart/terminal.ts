@@ -1,7 +1,7 @@
 /** The quickstart as a person reads it: numbered steps on standard output. */
 import { bytes, count, createPaint, printable } from '../../src/cli/output.ts'
 import type { Changes, Fate } from './changes.ts'
-import { type Replicas, short } from './checks.ts'
+import { type Replicas, type Skipped, short } from './checks.ts'
 import type { Contents, Source } from './source.ts'
 
 const paint = createPaint(process.stdout)
@@ -53,12 +53,19 @@ export function tellKept(kept: Changes['kept'], vault: Contents): void {
   }
 }
 
-export function tellContents(expected: Contents, replicas: Replicas, differences: string[]): void {
+export function tellContents(
+  expected: Contents,
+  replicas: Replicas,
+  skipped: Skipped,
+  differences: string[],
+): void {
   const mark = differences.length === 0 ? paint('green', '✓') : paint('red', '✗')
-  const read = [...replicas].map(([name, { size }]) => `${name} ${size.toLocaleString('en-US')}`)
-  say(
-    `${mark} read through the stores' own APIs: ${read.join(', ')} keys; ${expected.size} expected`,
-  )
+  const number = (n: number) => n.toLocaleString('en-US')
+  const read = [...replicas].map(([name, { size }]) => `${name} ${number(size)}`).join(', ')
+  say(`${mark} read through the stores' own APIs: ${read} keys; ${number(expected.size)} expected`)
+  for (const [name, keys] of skipped) {
+    say(`  but for ${count(keys.size, 'key')} that ${name} can't hold, as Tidemark said`)
+  }
   for (const line of differences) say(`  ${paint('red', printable(line))}`)
 }
 

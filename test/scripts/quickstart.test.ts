@@ -132,6 +132,12 @@ describe('the keys that are changed', () => {
     expect(new Set(Object.values(chooseKeys(files))).size).toBe(4)
   })
 
+  it('are never ones that a store can not hold', () => {
+    const odd = ['back\\slash', 'dot.', 'dot./x', 'new\nline', 'l'.repeat(201)]
+    const files = [...odd, 'a', 'b', 'c', 'd'].map((key) => ({ key, size: 1 }))
+    expect(Object.values(chooseKeys(files)).sort()).toEqual(['a', 'b', 'c', 'd'])
+  })
+
   it('are small and plainly named where there are enough of those', () => {
     const odd = Array.from({ length: 50 }, (_, i) => ({ key: `odd ${i}`, size: 1 }))
     const large = Array.from({ length: 50 }, (_, i) => ({ key: `large${i}`, size: 1e6 }))
@@ -170,6 +176,7 @@ describe('the source', () => {
     await refused(join(from, 'a'), null).toBe('source-no-folder')
     await refused(folder({ a: '1' }), from).toBe('source-too-small')
     await refused(folder(), from).toBe('source-too-small')
+    await refused(folder({ a: '', b: '', c: '', 'd.': '' }), from).toBe('source-too-small')
     await refused(from, join(from, 'not/there/yet')).toBe('source-holds-work')
     await refused(tmpdir(), null).toBe('source-holds-work')
     await refused('/', null).toBe('source-holds-work')
