@@ -90,8 +90,14 @@ function metadataIsTheirs({ direction, source, withoutMetadata }: Policy): boole
 }
 
 function withoutMetadata(row: BaselineRow): BaselineRow {
-  const { content } = row.head
-  return { ...row, head: { ...row.head, content: content && withoutIts(content) } }
+  const plain = (version: Version): Version => {
+    return { ...version, content: version.content && withoutIts(version.content) }
+  }
+  const holds = Object.entries(row.holds).map(([replica, hold]) => [
+    replica,
+    { ...hold, version: plain(hold.version) },
+  ])
+  return { ...row, head: plain(row.head), holds: Object.fromEntries(holds) }
 }
 
 function withoutItsMetadata(observation: Observation): Observation {
@@ -183,17 +189,17 @@ export function asChanged(one: Seen): Seen {
   return one.state === 'drifted' ? { ...one, state: 'changed' } : one
 }
 
-/**
- * Entries under new content: those equal to the head have caught up, the others are fresh; `later`
- * are those that nobody can compare before a holder of the head is back: as good as unknown.
- */
 interface Split {
   caught: SeenEntry[]
   fresh: SeenEntry[]
   later: Seen[]
 }
 
-/** Or whose digests must be learned to tell. */
+/**
+ * Entries under new content: those equal to the head have caught up, the others are fresh; `later`
+ * are those that nobody can compare before a holder of the head is back: as good as unknown. Or
+ * whose digests must be learned to tell.
+ */
 export function splitByHead(
   seen: Seen[],
   head: Version | null,

@@ -21,7 +21,10 @@ export function checkDecided(world: World, decided: Decided): void {
     if (new Set(replicas).size < replicas.length) fail('one action a replica')
     for (const action of item.actions) checkAction(world, decided, item, action)
   }
-  for (const item of items) checkDeletes(world, decided, item)
+  for (const item of items) {
+    checkDeletes(world, decided, item)
+    checkDriftStays(world, decided, item)
+  }
 }
 
 function checkAction(world: World, decided: Decided, item: PlanItem, action: Action): void {
@@ -58,6 +61,22 @@ function checkDeletes(
   const { direction, delete: carriedOn } = world.policy
   if (direction === 'two-way' && !conflict && !lawful) fail('I3: who deleted it held the head')
   if (direction === 'one-way' && carriedOn === 'never') fail('deletes are never carried on')
+}
+
+/** What a destination has of its own is touched by the policy `overwrite` alone. */
+function checkDriftStays(world: World, { row, key }: Decided, item: PlanItem): void {
+  const { direction, drift } = world.policy
+  if (direction === 'two-way' || drift === 'overwrite') return
+  for (const { replica, do: verb } of item.actions) {
+    const there = storeOf(world, replica).objects.get(key)
+    if (verb === 'adopt' || !there) continue
+    const hold = row?.holds[replica]
+    const held = hold?.drift ? null : hold?.version.content
+    const agreed = [row?.head.content, held, item.head.content].flatMap((one) => one ?? [])
+    const known = agreed.map(bytesOf)
+    const foreign = known.every((bytes) => bytes !== null && bytes !== there.bytes)
+    if (foreign) fail(`drift at ${replica} is left alone`)
+  }
 }
 
 /** One-way, what a destination never held isn't ours. */

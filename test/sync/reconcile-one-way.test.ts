@@ -1,7 +1,8 @@
 /** The design's table, one-way: A is the source. */
 import { describe, expect, it } from 'vitest'
-import type { Policy } from '../../src/model.ts'
-import { decisionOf, type Given, type States, said } from './table.ts'
+import type { Observation, Policy } from '../../src/model.ts'
+import { reconcile } from '../../src/sync/reconcile.ts'
+import { decisionOf, entryOf, type Given, moment, policyOf, type States, said } from './table.ts'
 
 const oneWay = { direction: 'one-way' } as const
 
@@ -62,6 +63,34 @@ describe('the source is gone: a tombstone, unless deletes are never carried on',
       ],
       { delete: 'never' },
     )
+  })
+})
+
+describe('below a folder each destination has metadata of its own', () => {
+  const given = { head: 'head #t', policy: { withoutMetadata: ['A'] } }
+  const first = { ...given, head: null }
+  table([
+    [{ A: 'current', B: 'touched head #u' }, 'touched, head: adopt B', given],
+    [{ A: 'changed x', B: 'current' }, 'changed, x: adopt A, put B', given],
+    [{ A: 'new x', B: 'new x #u', C: 'new x #v' }, 'equal, x: adopt A, adopt B, adopt C', first],
+    [{ A: 'current', B: 'changed x #u' }, 'drift: head head of A | x of B', given],
+  ])
+
+  it('so that a rewrite under the same ETag is not read', () => {
+    const at = Date.UTC(2026, 0)
+    const entry = (text: string, id: string, later = 0): Observation => ({
+      kind: 'entry',
+      entry: entryOf(text, { id, at: at + later }),
+    })
+    const version = { run: 5, content: entryOf('head #t', { id: '' }), origin: 'A', at: 500 }
+    const holds = { A: { version, token: { id: 'a', at } }, B: { version, token: { id: 'b', at } } }
+    const row = { key: 'k', rev: 7, head: version, holds }
+    const seen = new Map([
+      ['A', entry('head!', 'a')],
+      ['B', entry('head!', 'b', 60_000)],
+    ])
+    const policy = policyOf({ A: '', B: '' }, { ...oneWay, withoutMetadata: ['A'] })
+    expect(said(reconcile('k', row, seen, policy, moment))).toBe('touched, head: adopt B')
   })
 })
 
