@@ -86,12 +86,13 @@ async function scanOnce(
   )
   const rows = baselinePages(catalog, dataset.name, range)
   const cut = deps.rangeKeys?.cut ?? rangeKeysCut
+  const batchKeys = Math.min(listPageKeys, cut, dataset.batchSize)
   const found = emptyTally()
   let cursor = range.cursor
   let ended = true
   let cutAt: Key | null = null
   try {
-    for await (const batch of mergeJoin(listings, rows, Math.min(listPageKeys, cut))) {
+    for await (const batch of mergeJoin(listings, rows, batchKeys)) {
       // A listing that is gone on with repeats what the page before had.
       const fresh = batch.find(({ key }) => cursor === null || compareKeys(key, cursor) > 0)
       if (!fresh) continue

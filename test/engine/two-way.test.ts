@@ -332,7 +332,7 @@ test('ranges that are cut on the way see each key once, and nothing is left betw
   const first = await engine.run()
   expect(first).toMatchObject({ state: 'complete', counts: { scanned: 205, puts: 205 } })
   expect(content('b')).toEqual(content('a'))
-  expect(await engine.catalog.getRange(first.run, 9)).not.toBeNull()
+  expect(await engine.catalog.getRange(first.run, 5)).not.toBeNull()
   // By the baseline from now on.
   memoryStore('b').remove('key-0100')
   put('a', 'key-0101a', 'new')
