@@ -14,7 +14,14 @@ import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
 import { listingOf } from './listing.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
-import { emptyTally, type TalliedKey, type Tally, tally, tallyUnchanged } from './tally.ts'
+import {
+  emptyTally,
+  type TalliedKey,
+  type Tally,
+  tally,
+  tallyUnchanged,
+  tallyUnnameable,
+} from './tally.ts'
 
 export interface ScanResult {
   /** The range has been scanned to its end. */
@@ -168,6 +175,10 @@ async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promis
     if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue
     if (!context.selects(joined.key)) {
       found.excluded++
+      continue
+    }
+    if (joined.key.includes('\0') || !joined.key.isWellFormed()) {
+      tallyUnnameable(found, joined, context)
       continue
     }
     if (isUnchanged(joined.row, joined.observations, context.policy.replicas)) {

@@ -52,6 +52,19 @@ export function tally(
   add(found, 'skipped', Object.keys(skipped).length)
 }
 
+/** A name that no catalog can hold: it stays where it is, and is listed by how it is written. */
+export function tallyUnnameable(found: Tally, joined: JoinedKey, context: RunContext): void {
+  found.scanned++
+  add(found, 'scanned', 1)
+  countSeen(found, joined, context)
+  const reason = 'the name has a NUL character or is not valid Unicode'
+  const lacking = context.replicas.filter((_, i) => joined.observations[i]?.kind === 'absent')
+  const skipped = lacking.map(({ name }): [string, Outcome] => [name, { kind: 'skipped', reason }])
+  const key = JSON.stringify(joined.key).slice(1, -1)
+  push(found, { ...joined, key }, 'skipped', null, null, Object.fromEntries(skipped))
+  add(found, 'skipped', lacking.length)
+}
+
 /** A key that every replica shows as it was agreed. */
 export function tallyUnchanged(found: Tally, context: RunContext): void {
   found.scanned++

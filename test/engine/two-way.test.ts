@@ -340,3 +340,14 @@ test('ranges that are cut on the way see each key once, and nothing is left betw
   expect(second).toMatchObject({ state: 'complete', counts: { scanned: 206, puts: 1, deletes: 1 } })
   expect(content('b')).toEqual(content('a'))
 })
+
+test('I5: a name that no catalog can hold is that name’s failure, and the rest is synced', async () => {
+  await begin(['a', 'b'])
+  fill('a', 3)
+  put('a', 'nul\0nul', 'n')
+  put('b', 'half a pair \ud83d', 'h')
+  const first = await engine.run()
+  expect(first).toMatchObject({ state: 'complete', counts: { puts: 3, skipped: 2 } })
+  memoryStore('a').remove('key-0001')
+  expect(await engine.run()).toMatchObject({ state: 'complete', counts: { deletes: 1 } })
+})
