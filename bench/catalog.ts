@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- catalog URL [ROWS]`: what the catalog's hot methods take, on an empty catalog at
+ * `npm run bench -- catalog URL [ROWS]`: what the catalog's hot methods take, on an empty catalog
+ * at
  * URL, which is filled with ROWS (10,000) baseline rows of three replicas. Median of the calls.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'

@@ -1,4 +1,5 @@
-/** A sync that the server that is up runs for the command line: the same in all that a user sees. */
+/** A sync that the server that is up runs for the command line: the same in all that a user sees.
+ * */
 
 import { statSync } from 'node:fs'
 import { connect } from 'node:net'

@@ -1,4 +1,5 @@
-/** What goes into the workflows' sandbox: found by Temporal's own bundler, and nothing that acts. */
+/** What goes into the workflows' sandbox: found by Temporal's own bundler, and nothing that acts.
+ * */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

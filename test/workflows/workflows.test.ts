@@ -1,4 +1,5 @@
-/** The workflows on a real server with a real worker: what a person sees of a run, and does to it. */
+/** The workflows on a real server with a real worker: what a person sees of a run, and does to it.
+ * */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
