@@ -124,8 +124,8 @@ export function createCommitter(
 }
 
 /** The worst outcome names the item: what went wrong somewhere must not look done. */
-function stateOf({ outcomes, item }: ItemRecord): ItemState {
-  const kinds = new Set((item?.actions ?? []).map(({ replica }) => outcomes[replica]?.kind))
+function stateOf({ outcomes }: ItemRecord): ItemState {
+  const kinds = new Set(Object.values(outcomes).map(({ kind }) => kind))
   for (const [kind, state] of [
     ['failed', 'failed'],
     ['changed-meanwhile', 'stale'],

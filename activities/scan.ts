@@ -186,7 +186,7 @@ async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promis
       if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
       continue
     }
-    const one = { ...joined, unholdable: holdable(context, joined) }
+    const one = { ...joined, unholdable: holdable(context, joined), unlearned: {} }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
     else await note(scan, found, one, decision)

@@ -18,6 +18,8 @@ export interface Tally {
 export interface TalliedKey extends JoinedKey {
   /** By replica: why it can't hold this key. */
   unholdable: Record<string, string>
+  /** By replica: why its content could not be looked at. */
+  unlearned: Record<string, Outcome>
 }
 
 export function emptyTally(): Tally {
@@ -33,7 +35,7 @@ export function tally(
   found.scanned++
   add(found, 'scanned', 1)
   countSeen(found, one, context)
-  const skipped = skips(one)
+  const outcomes = { ...skips(one, context), ...one.unlearned }
   for (const { kind } of decision.notes) {
     add(found, kind === 'drift-kept' ? 'drift' : 'extra', kind === 'delete-ignored' ? 0 : 1)
   }
@@ -41,15 +43,22 @@ export function tally(
   const item = decision.kind === 'item' ? decision.item : null
   if (item) {
     const state = item.head.content === null ? 'deferred' : 'pending'
-    push(found, one, state, item, null, skipped)
+    push(found, one, state, item, null, outcomes)
     add(found, 'planned', 1)
   }
   if (conflict) push(found, one, 'conflict', null, conflict, {})
   // Known to everybody who can hold it; said in every run, so that nobody believes it is synced.
-  if (!item && !conflict && Object.keys(skipped).length > 0) {
-    push(found, one, 'skipped', null, null, skipped)
-  }
-  add(found, 'skipped', Object.keys(skipped).length)
+  const kinds = Object.values(outcomes).map(({ kind }) => kind)
+  if (!item && !conflict && kinds.length > 0) push(found, one, worstOf(kinds), null, null, outcomes)
+  for (const kind of kinds) add(found, stateOf(kind), 1)
+}
+
+const stateOf = (kind: Outcome['kind']) =>
+  kind === 'failed' ? 'failed' : kind === 'skipped' ? 'skipped' : 'stale'
+
+function worstOf(kinds: Outcome['kind'][]): 'failed' | 'stale' | 'skipped' {
+  const states = kinds.map(stateOf)
+  return (['failed', 'stale'] as const).find((state) => states.includes(state)) ?? 'skipped'
 }
 
 /** A name that no catalog can hold: it stays where it is, and is listed by how it is written. */
@@ -75,12 +84,19 @@ export function tallyUnchanged(found: Tally, context: RunContext): void {
   }
 }
 
-/** Where the key exists somewhere, and a store can't take it. */
-function skips({ unholdable, observations }: TalliedKey): Record<string, Outcome> {
-  if (!observations.some(({ kind }) => kind === 'entry')) return {}
-  return Object.fromEntries(
-    Object.entries(unholdable).map(([replica, reason]) => [replica, { kind: 'skipped', reason }]),
-  )
+/** What a store can't take of what is elsewhere, and what lies there but is no key (a symlink). */
+function skips(one: TalliedKey, context: RunContext): Record<string, Outcome> {
+  const { unholdable, unlearned, observations } = one
+  const exists = observations.some(({ kind }) => kind === 'entry')
+  const found: Record<string, Outcome> = {}
+  context.replicas.forEach(({ name, connector }, i) => {
+    const seen = observations[i]
+    // A replica that is unknown as a whole says so once, in the run's own report.
+    if (connector === null || seen?.kind !== 'unknown' || unlearned[name]) return
+    if (unholdable[name] !== undefined && !exists) return
+    found[name] = { kind: 'skipped', reason: seen.reason }
+  })
+  return found
 }
 
 function push(

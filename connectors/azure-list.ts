@@ -109,7 +109,7 @@ function place(
 ): void {
   const entry = entryOf(listing.prefix, blob)
   if (isMarker(entry)) {
-    found.skipped.push({ key: entry.key, reason: 'a marker for a folder' })
+    found.skipped.push({ key: entry.key, reason: 'a marker for a folder', marker: true })
     return
   }
   const stem = stemOf(entry.key)

@@ -49,8 +49,10 @@ export interface Page {
   /** In key order, within the range; may be empty. */
   entries: Entry[]
   /** What lies there but can't be a key: symlinks, folder markers, names that aren't UTF-8; and
-   *  folders that can't be read, with a slash at their end. Of what is below, nothing is said. */
-  skipped: { key: Key; reason: string }[]
+   *  folders that can't be read, with a slash at their end. Of what is below, nothing is said,
+   *  but for a `marker`: a store's own object for a folder, whose keys are listed like all others.
+   * */
+  skipped: { key: Key; reason: string; marker?: true }[]
   /** Where the next page starts; absent on the last page, which alone means "ended well". */
   resume?: string
 }

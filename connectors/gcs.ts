@@ -102,8 +102,10 @@ export async function create(
         if (key === after) continue
         last = key
         const isMarker = item.size === '0' && (key === '' || key.endsWith('/'))
-        if (isMarker) found.skipped.push({ key, reason: 'a marker for a folder' })
-        else found.entries.push(entryOf(key, item))
+        if (isMarker) {
+          // The prefix's own marker is no news to anybody.
+          if (key !== '') found.skipped.push({ key, reason: 'a marker for a folder', marker: true })
+        } else found.entries.push(entryOf(key, item))
       }
       // GCS may give an empty page before the last one; it has nowhere to resume from.
       if (pageToken === undefined) yield found

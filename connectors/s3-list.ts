@@ -140,7 +140,8 @@ function pageOf(store: Store, page: ListedPage, { from, to }: KeyRange): Omit<Pa
     if (isMarker || key === '') {
       const reason = isMarker ? 'a folder marker' : 'its whole name is the prefix'
       // The prefix's own marker is no news to anybody.
-      if (key !== '' || !isMarker) skipped.push({ key, reason })
+      const marker = isMarker ? { marker: true as const } : {}
+      if (key !== '' || !isMarker) skipped.push({ key, reason, ...marker })
       continue
     }
     const token = { id: etag, at: modifiedAt }

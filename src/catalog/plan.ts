@@ -241,7 +241,8 @@ export async function countRenames(
       .where('seq', '<=', upTo)
       .where('creates', '=', 1)
       .where('content_key', 'is not', null)
-      .where('state', 'in', ['pending', 'blocked', 'done'])
+      // Skipped: at one replica; where it was made, it is.
+      .where('state', 'in', ['pending', 'blocked', 'done', 'skipped'])
       .execute()
     for (const { content_key: content } of creates) {
       const unexcused = left.get(content as string) ?? 0

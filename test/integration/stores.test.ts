@@ -1,4 +1,6 @@
 /** Four replicas at four kinds of store, two-way; looked at by the stores' own APIs. */
+import { renameSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { exitOf } from '../../src/cli/run-report.ts'
 import { postgresPlace } from '../catalog/engines.ts'
@@ -178,3 +180,38 @@ test('a key beside one that lies below it stays out of a folder, with the reason
   expect(again).toMatchObject({ state: 'complete', counts: { puts: 0, deletes: 0 } })
   expect(Object.keys(await contentOf(at(places, a)))).toEqual(['a', 'a/b'])
 })
+
+test('a symbolic link in a folder is skipped, by name and reason, and hides what lies below it', async () => {
+  const { engine, places } = await datasetOf(['file', 'memory'])
+  const { options } = at(places, a)
+  const inFolder = (name: string) => join(options.type === 'file' ? options.path : '', name)
+  await at(places, a).put('real/x', 'x')
+  await engine.run()
+  renameSync(inFolder('real'), inFolder('moved'))
+  symlinkSync('moved', inFolder('real'))
+  const run = await engine.run()
+  expect(run).toMatchObject({ state: 'complete', counts: { puts: 1, deletes: 0, skipped: 2 } })
+  expect([exitOf(run, false), exitOf(run, true)]).toEqual([0, 3])
+  expect(await outcomesOf(engine, run.run, 'real')).toMatchObject({
+    a: { kind: 'skipped', reason: expect.stringContaining('symbolic link') },
+  })
+  await expectAll([at(places, b)], { 'moved/x': 'x', 'real/x': 'x' })
+})
+
+test.each(['s3', 'gcs', 'azure'] as const)(
+  'a marker for a folder at %s is skipped, and hides nothing: keys come and go below it',
+  async (kind) => {
+    const { engine, places } = await datasetOf([kind, 'memory'])
+    await at(places, a).put('folder/', '')
+    await at(places, b).put('folder/x', 'x')
+    await at(places, a).put('folder/y', 'y')
+    const first = await engine.run()
+    expect(first).toMatchObject({ state: 'complete', counts: { puts: 2, skipped: 1 } })
+    expect(await outcomesOf(engine, first.run, 'folder/')).toMatchObject({
+      a: { kind: 'skipped', reason: expect.stringContaining('marker') },
+    })
+    await at(places, a).remove('folder/x')
+    expect(await engine.run()).toMatchObject({ state: 'complete', counts: { deletes: 1 } })
+    await expectAll([at(places, b)], { 'folder/y': 'y' })
+  },
+)
