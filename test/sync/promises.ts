@@ -141,6 +141,7 @@ export function checkTogether(world: World, last: Decided[]): void {
     const extra = new Set(decision.notes.map(({ replica }) => replica))
     if (decision.notes.some(({ kind }) => kind === 'delete-ignored')) continue
     checkDrift(world, key, row)
+    checkConfirmed(world, key, row)
     const names = world.policy.replicas.filter(
       (name) => !extra.has(name) && !row?.holds[name]?.drift,
     )
@@ -149,6 +150,18 @@ export function checkTogether(world: World, last: Decided[]): void {
     if (bytes.size > 1) fail(`I7: ${key} isn't the same at ${names}: ${[...bytes]}`)
     checkMetadata(world, key, names)
   }
+}
+
+/** Who is without the key has confirmed its tombstone, so that it can be forgotten. */
+function checkConfirmed(world: World, key: string, row: BaselineRow | null): void {
+  if (row === null || row.head.content !== null) return
+  // A source that never had the key says nothing of it.
+  const { direction, source } = world.policy
+  if (direction === 'one-way' && !row.holds[source]) return
+  const open = world.policy.replicas.filter((name) => {
+    return row.holds[name]?.token && !storeOf(world, name).objects.has(key)
+  })
+  if (open.length > 0) fail(`I7: the tombstone of ${key} is still to be confirmed at ${open}`)
 }
 
 /** Drift is what differs: a destination that its source has followed is together with it again. */

@@ -249,6 +249,27 @@ describe('need-digest: who is asked', () => {
   })
 })
 
+it('what was learned of one names all that have the same bytes (I11)', () => {
+  // Equal by crc32c, told apart by metadata; one of them was read beside a third.
+  const seen = ([name, text, digests]: [string, string, object]): [string, Observation] => [
+    name,
+    { kind: 'entry', entry: { ...entryOf(text, { id: name }), digests } },
+  ]
+  const observations = new Map(
+    (
+      [
+        ['A', 'x #t', { sha256: 's', crc32c: 'c' }],
+        ['B', 'x #u', { crc32c: 'c' }],
+        ['C', 'y', { sha256: 'z' }],
+      ] as [string, string, object][]
+    ).map(seen),
+  )
+  const policy = policyOf({ A: '', B: '', C: '' })
+  const decision = reconcile('k', null, observations, policy, moment)
+  const contenders = decision.kind === 'conflict' ? decision.conflict.contenders : []
+  expect(contenders.map(({ content }) => content?.digests.sha256)).toEqual(['s', 's', 'z'])
+})
+
 describe('what an item says', () => {
   it('expects what was seen, reads where the content is, keeps what goes (I1, I2)', () => {
     const decision = decisionOf({ A: 'current', B: 'changed x', C: 'old', D: 'never' })
