@@ -64,10 +64,10 @@ export async function contextOf(deps: Deps, run: RunNumber): Promise<RunContext>
   const record = await deps.catalog.getRun(run)
   if (record === null) throw new UserError('run-unknown', `There is no run ${run}.`)
   const { config, dataset } = await datasetOf(deps, record.configDigest, record.dataset)
-  const policy = policyOf(dataset)
+  const wanted = policyOf(dataset)
   const known = new Map((await deps.catalog.runReplicas(run)).map((one) => [one.replica, one]))
   const replicas = await Promise.all(
-    policy.replicas.map(async (name) => {
+    wanted.replicas.map(async (name) => {
       const state = known.get(name)
       if (state?.state !== 'ok') {
         return { name, connector: null, reason: state?.problem?.message ?? 'not looked at' }
@@ -75,6 +75,8 @@ export async function contextOf(deps: Deps, run: RunNumber): Promise<RunContext>
       return { name, connector: await deps.open(config, name), reason: '' }
     }),
   )
+  const plain = replicas.filter(({ connector }) => connector?.traits.carriesMetadata === false)
+  const policy = { ...wanted, withoutMetadata: plain.map(({ name }) => name) }
   const selects = compileFilter(dataset.include, dataset.exclude)
   return { record, config, dataset, policy, selects, replicas }
 }

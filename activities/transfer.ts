@@ -225,7 +225,7 @@ async function openSource(
   }
 }
 
-/** The source's, where it carries any; else what was agreed, else what the target has. */
+/** What was decided on; where a listing didn't tell it, the source's, else what the target has. */
 async function metadataFor(
   item: PlanItem,
   entry: Entry,
@@ -233,11 +233,10 @@ async function metadataFor(
   target: Target,
   { signal }: TransferContext,
 ): Promise<Metadata> {
-  if (source.traits.carriesMetadata && entry.metadata) return entry.metadata
   const agreed = item.head.content?.metadata
-  if (agreed || target.expect === null || !target.connector.traits.carriesMetadata) {
-    return agreed ?? {}
-  }
+  if (agreed) return agreed
+  if (source.traits.carriesMetadata && entry.metadata) return entry.metadata
+  if (target.expect === null || !target.connector.traits.carriesMetadata) return {}
   return (await target.connector.stat(item.key, { signal }))?.metadata ?? {}
 }
 
