@@ -75,8 +75,9 @@ function fenceOf(catalog: Catalog, run: RunNumber, lane: string, number: number)
 
 export function asFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return new CancelledFailure('cancelled')
-  if (error instanceof Superseded)
-    return ApplicationFailure.nonRetryable(error.message, 'superseded')
+  // A zombie's word isn't heard; but one that woke up late may have claimed the lane behind the
+  // attempt that Temporal waits for: that one is begun again.
+  if (error instanceof Superseded) return ApplicationFailure.retryable(error.message, 'superseded')
   if (error instanceof UserError) {
     const { message, code: type, exit } = error
     // A catalog that is away may be back: the run waits for it.

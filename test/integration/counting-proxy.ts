@@ -23,10 +23,10 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
       outgoing.writeHead(reply.statusCode ?? 502, reply.headers)
       reply.pipe(outgoing)
     })
-    // A killed worker takes its connections along: the server must not see half a body as whole.
+    // A killed worker takes its connections along: the server must not see half a body as whole,
+    // and what it had whole is answered, and counted, though nobody listens any more.
     onward.on('error', () => outgoing.destroy())
     incoming.on('error', () => onward.destroy())
-    outgoing.on('close', () => onward.destroy())
     incoming.pipe(onward)
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))

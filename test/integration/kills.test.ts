@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Catalog } from '../../src/catalog/catalog.ts'
 import { openCatalogOf } from '../../src/catalog/of-config.ts'
 import { type Config, loadConfig, storedConfig } from '../../src/config/index.ts'
+import { transfersMax } from '../../src/limits.ts'
 import { connect, type TemporalClient } from '../../src/temporal/connection.ts'
 import { hostId, hostTaskQueue } from '../../src/temporal/host.ts'
 import { startOptions } from '../../src/temporal/start.ts'
@@ -16,6 +17,8 @@ import type { SyncInput, SyncResult } from '../../workflows/messages.ts'
 import { type CountingProxy, countingProxy } from './counting-proxy.ts'
 
 const keys = 5_000
+/** Ten kills, with so many writes under way at each. */
+const inFlightMax = 10 * transfersMax
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-kills-'))
 const stateDir = join(folder, 'state')
 let embedded: Embedded
@@ -111,7 +114,8 @@ const sleep = (ms: number) => new Promise((wake) => setTimeout(wake, ms))
 async function expectComplete(dataset: string, result: SyncResult): Promise<void> {
   expect(result.state).toBe('complete')
   const paths = [...proxy.written].filter(([path]) => path.startsWith(`/${dataset}/`))
-  expect(paths).toHaveLength(keys)
+  // An answer that came while its worker was killed may be missing here; the key is not (below).
+  expect(paths.length).toBeGreaterThan(keys - inFlightMax)
   expect(paths.filter(([, times]) => times > 1)).toEqual([])
   const again = await (await start(dataset)).result()
   const record = await catalog.getRun(again.run)

@@ -86,7 +86,7 @@ test('the older of two attempts no longer writes, nor commits', async () => {
   gate.open()
   const failure = await zombie
   expect(failure).toBeInstanceOf(ApplicationFailure)
-  expect(failure).toMatchObject({ type: 'superseded', nonRetryable: true })
+  expect(failure).toMatchObject({ type: 'superseded', nonRetryable: false })
   expect(written()).toEqual([1, 1, 1])
   expect(await engine.catalog.getRun(run)).toEqual(before)
 })
