@@ -1,7 +1,7 @@
 /** Digests (and metadata) that a decision needs: asked of the store first, then read. */
 
 import type { Connector } from '../connectors/connector.ts'
-import { createDigester } from '../connectors/digests.ts'
+import { digestsByReading } from '../connectors/digests.ts'
 import { RETRIED, StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
 import type { Decision, Entry, Key, Outcome } from '../src/model.ts'
@@ -64,7 +64,8 @@ async function learnOne(
     const more = Object.keys(known.digests).length > Object.keys(entry.digests).length
     const metadata = entry.metadata === undefined && stat.metadata !== undefined
     if (more || metadata) return known
-    return await digestByReading(connector, key, known, signal)
+    const digests = await digestsByReading(connector, key, known.token, signal)
+    return { ...known, digests }
   } catch (error) {
     if (signal.aborted || !(error instanceof StoreError)) throw error
     // The whole listing is tried again; a single key's refusal isn't the listing's.
@@ -73,16 +74,4 @@ async function learnOne(
     if (moved) return { kind: 'changed-meanwhile' }
     return failed(error.code, `${error.location}: ${error.message}`)
   }
-}
-
-async function digestByReading(
-  connector: Connector,
-  key: Key,
-  entry: Entry,
-  signal: AbortSignal,
-): Promise<Entry> {
-  const digester = createDigester()
-  const { body } = await connector.read(key, entry.token, undefined, { signal })
-  for await (const chunk of body) digester.update(chunk)
-  return { ...entry, digests: digester.digest() }
 }

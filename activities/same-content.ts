@@ -1,6 +1,6 @@
 /** Whether a target already holds what was to be written: a reply was lost, or a worker killed. */
 import type { Connector } from '../connectors/connector.ts'
-import { createDigester } from '../connectors/digests.ts'
+import { digestsByReading } from '../connectors/digests.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Entry, Key, PlanItem, Token } from '../src/model.ts'
 import { compareContent, mergeContent } from '../src/sync/content.ts'
@@ -59,9 +59,7 @@ async function digested(
   known: Content,
   signal: AbortSignal,
 ): Promise<Content> {
-  const digester = createDigester()
-  const { body } = await connector.read(key, token, undefined, { signal })
-  for await (const chunk of body) digester.update(chunk)
   const { size, metadata } = known
-  return { size, digests: digester.digest(), ...(metadata ? { metadata } : {}) }
+  const digests = await digestsByReading(connector, key, token, signal)
+  return { size, digests, ...(metadata ? { metadata } : {}) }
 }

@@ -1,8 +1,8 @@
 /** Digests while bytes pass by, and bodies cut into whole parts: what all connectors share. */
 import { createHash, hash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
-import type { DigestAlgorithm, Digests } from '../src/model.ts'
-import type { Body } from './connector.ts'
+import type { DigestAlgorithm, Digests, Key, Token } from '../src/model.ts'
+import type { Body, Connector } from './connector.ts'
 
 export type DigestChoice = Record<DigestAlgorithm, boolean>
 
@@ -41,6 +41,19 @@ export function digestsOf(bytes: Uint8Array, choice: DigestChoice = ALL_DIGESTS)
     ...(choice.md5 && { md5: hash('md5', bytes, 'hex') }),
     ...(choice.crc32c && { crc32c: crcHex(crc32c(bytes)) }),
   }
+}
+
+/** All digests of an entry, by reading it whole, pinned to its token. Throws what `read` throws. */
+export async function digestsByReading(
+  connector: Connector,
+  key: Key,
+  token: Token,
+  signal: AbortSignal,
+): Promise<Digests> {
+  const digester = createDigester()
+  const { body } = await connector.read(key, token, undefined, { signal })
+  for await (const chunk of body) digester.update(chunk)
+  return digester.digest()
 }
 
 /** Which given digest the content doesn't have, for people; null where all that are given hold.

@@ -4,7 +4,12 @@
  */
 
 import type { Connector, ReadResult } from '../../connectors/connector.ts'
-import { createDigester, digestProblem, digestsOf } from '../../connectors/digests.ts'
+import {
+  createDigester,
+  digestProblem,
+  digestsByReading,
+  digestsOf,
+} from '../../connectors/digests.ts'
 import { StoreError } from '../errors.ts'
 import type { Content, Digests, Key, Source } from '../model.ts'
 import { ALGORITHMS } from '../sync/content.ts'
@@ -90,7 +95,9 @@ export function createVault(store: Connector): Vault {
   /** Too large for memory: under the digest that is known, or read twice where none is. */
   async function keepLarge(source: VaultSource, signal: AbortSignal): Promise<Content> {
     const known = nameOf(source.content.digests, source.content.size)
-    const digests = known ? source.content.digests : await digestOf(source, signal)
+    const digests = known
+      ? source.content.digests
+      : await digestsByReading(source.connector, source.key, source.token, signal)
     const content = { ...source.content, digests }
     const digester = createDigester()
     const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
@@ -136,13 +143,6 @@ async function readWhole(source: VaultSource, signal: AbortSignal): Promise<Buff
   const chunks: Uint8Array[] = []
   for await (const chunk of body) chunks.push(chunk)
   return Buffer.concat(chunks)
-}
-
-async function digestOf(source: VaultSource, signal: AbortSignal): Promise<Digests> {
-  const digester = createDigester()
-  const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
-  for await (const chunk of body) digester.update(chunk)
-  return digester.digest()
 }
 
 /** The stream, with a check at its end: what throws there is never committed by the store. */
