@@ -13,7 +13,14 @@ import type { Committer } from './commit.ts'
 import type { ByteBudget } from './lanes.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 import { sameContent } from './same-content.ts'
-import { SourceError, type Target, transfer, type Written } from './transfer.ts'
+import {
+  type Origin,
+  originAt,
+  SourceError,
+  type Target,
+  transfer,
+  type Written,
+} from './transfer.ts'
 
 export interface Work {
   deps: Deps & { budget: ByteBudget }
@@ -198,7 +205,7 @@ async function fromAnySource(
   item: PlanItem,
   targets: Target[],
 ): Promise<(Written | StoreError)[]> {
-  const { deps, attempt, context } = work
+  const { deps, attempt } = work
   const transferContext = {
     catalog: deps.catalog,
     budget: deps.budget,
@@ -207,11 +214,9 @@ async function fromAnySource(
     fence: attempt.fence,
   }
   let failure: SourceError | null = null
-  for (const { replica, token } of nearestFirst(work, item, targets)) {
-    const connector = connectorOf(context, replica)
-    if (!connector) continue
+  for (const origin of await originsOf(work, item, targets)) {
     try {
-      return await transfer(item, { connector, token }, targets, transferContext)
+      return await transfer(item, origin, targets, transferContext)
     } catch (error) {
       if (!(error instanceof SourceError)) throw error
       failure = error
@@ -221,6 +226,20 @@ async function fromAnySource(
   const location = item.sources[0]?.replica ?? item.head.origin
   const none = new StoreError('unavailable', words, { location, operation: 'read', key: item.key })
   throw failure ?? new SourceError(none)
+}
+
+/** The replicas that have it, then the vault. */
+async function originsOf(work: Work, item: PlanItem, targets: Target[]): Promise<Origin[]> {
+  const { context, deps } = work
+  const origins = nearestFirst(work, item, targets).flatMap(({ replica, token }) => {
+    const connector = connectorOf(context, replica)
+    return connector ? [originAt(connector, item.key, token)] : []
+  })
+  if (!item.vaulted) return origins
+  const vault = await deps.vault(context.config)
+  const content = item.head.content as Content
+  const open = (signal: AbortSignal) => vault.get(content, signal)
+  return [...origins, { name: 'vault', carriesMetadata: false, open, entry: null }]
 }
 
 /** A source in the targets' own store first: it copies there by itself. */

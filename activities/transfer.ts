@@ -22,6 +22,26 @@ export interface TransferContext {
   fence(): Promise<void>
 }
 
+/** Where the content is read: pinned, at a replica or in the vault. */
+export interface Origin {
+  /** For errors: the location's name. */
+  name: string
+  carriesMetadata: boolean
+  open(signal: AbortSignal): Promise<ReadResult>
+  /** The entry, where a target in the same store may copy it by itself. */
+  entry: { connector: Connector; token: Token } | null
+}
+
+/** A replica's entry, pinned to its token. */
+export function originAt(connector: Connector, key: Key, token: Token): Origin {
+  return {
+    name: connector.name,
+    carriesMetadata: connector.traits.carriesMetadata,
+    open: (signal) => connector.read(key, token, undefined, { signal }),
+    entry: { connector, token },
+  }
+}
+
 /** What a target holds now, and what is known of its content. */
 export interface Written {
   token: Token
@@ -41,12 +61,12 @@ export class SourceError extends Error {
 /** Gives, per target in their order, what was written or why not. Throws `SourceError`. */
 export async function transfer(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  source: Origin,
   targets: Target[],
   context: TransferContext,
 ): Promise<(Written | StoreError)[]> {
   const content = item.head.content as Content
-  const within = (target: Target) => canCopyWithin(source.connector, target.connector)
+  const within = (target: Target) => canCopyWithin(source.entry?.connector, target.connector)
   const copies = targets.filter(within)
   const moves = targets.filter((target) => !within(target))
   const results = new Map<Target, Written | StoreError>()
@@ -65,21 +85,21 @@ export async function transfer(
   return targets.map((target) => results.get(target) as Written | StoreError)
 }
 
-function canCopyWithin(source: Connector, target: Connector): boolean {
-  const domain = source.traits.copyDomain
+function canCopyWithin(source: Connector | undefined, target: Connector): boolean {
+  const domain = source?.traits.copyDomain ?? null
   return domain !== null && domain === target.traits.copyDomain && target.copyWithin !== undefined
 }
 
 async function copyWithin(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  { entry: pinned }: Origin,
   target: Target,
   context: TransferContext,
 ): Promise<Written> {
   const content = item.head.content as Content
   const copy = target.connector.copyWithin as NonNullable<Connector['copyWithin']>
-  const from = { connector: source.connector, key: item.key, token: source.token }
-  const entry = await copy(item.key, { ...from, size: content.size }, target.expect, {
+  const from = { ...(pinned as NonNullable<Origin['entry']>), key: item.key, size: content.size }
+  const entry = await copy(item.key, from, target.expect, {
     digests: content.digests,
     beforeCommit: context.fence,
     signal: context.signal,
@@ -91,7 +111,7 @@ async function copyWithin(
 
 async function moveSmall(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  source: Origin,
   targets: Target[],
   context: TransferContext,
 ): Promise<Map<Target, Written | StoreError>> {
@@ -100,13 +120,13 @@ async function moveSmall(
     const { bytes, entry } = await readVerified(item, source, context)
     const digests = digestsOf(bytes)
     const problem = digestProblem((item.head.content as Content).digests, digests)
-    if (problem) throw new SourceError(corrupt(source.connector, item.key, problem))
+    if (problem) throw new SourceError(corrupt(source.name, item.key, problem))
     const results = await Promise.all(
       targets.map(
         async (target): Promise<[Target, Written | StoreError]> => [
           target,
           await outcomeOf(async () => {
-            const metadata = await metadataFor(item, entry, source.connector, target, context)
+            const metadata = await metadataFor(item, entry, source, target, context)
             const options = writeOptions(context, bytes.length, metadata, digests)
             const { connector, expect } = target
             const result = await connector.write(item.key, bytes, expect, options)
@@ -123,10 +143,10 @@ async function moveSmall(
 
 async function readVerified(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  source: Origin,
   context: TransferContext,
 ): Promise<{ bytes: Uint8Array; entry: Entry }> {
-  const { entry, body } = await openSource(item.key, source, context)
+  const { entry, body } = await openSource(source, context)
   const chunks: Uint8Array[] = []
   try {
     for await (const chunk of body) chunks.push(chunk)
@@ -137,7 +157,7 @@ async function readVerified(
   const size = (item.head.content as Content).size
   if (bytes.length !== size) {
     const words = `${bytes.length} bytes came, ${size} were announced`
-    throw new SourceError(corrupt(source.connector, item.key, words))
+    throw new SourceError(corrupt(source.name, item.key, words))
   }
   return { bytes, entry }
 }
@@ -145,7 +165,7 @@ async function readVerified(
 /** One target after the other, each with a read of its own: memory holds a few parts of one. */
 async function moveLarge(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  source: Origin,
   targets: Target[],
   context: TransferContext,
 ): Promise<Map<Target, Written | StoreError>> {
@@ -158,7 +178,7 @@ async function moveLarge(
 
 async function streamTo(
   item: PlanItem,
-  source: { connector: Connector; token: Token },
+  source: Origin,
   { connector, expect }: Target,
   context: TransferContext,
 ): Promise<Written> {
@@ -166,10 +186,10 @@ async function streamTo(
   // Parts in flight: what a connector may hold of one stream.
   const release = await context.budget.take(4 * connector.traits.partBytes)
   try {
-    const { entry, body } = await openSource(item.key, source, context)
+    const { entry, body } = await openSource(source, context)
     const target = { connector, expect }
-    const metadata = await metadataFor(item, entry, source.connector, target, context)
-    const stream = verifiedStream(body, content, source.connector, item.key)
+    const metadata = await metadataFor(item, entry, source, target, context)
+    const stream = verifiedStream(body, content, source.name, item.key)
     const session = await sessionFor(connector.name, item.key, context)
     // The stream checks itself at its end: what throws there is never committed.
     const options = writeOptions(context, content.size, metadata, {})
@@ -188,7 +208,7 @@ async function streamTo(
 function verifiedStream(
   body: AsyncIterable<Uint8Array>,
   content: Content,
-  source: Connector,
+  source: string,
   key: Key,
 ): { body: AsyncIterable<Uint8Array>; digests(): Content['digests']; failure(): unknown } {
   const digester = createDigester()
@@ -213,13 +233,9 @@ function verifiedStream(
 
 // ── small ones ──────────────────────────────────────────────────────────────────────────────────
 
-async function openSource(
-  key: Key,
-  { connector, token }: { connector: Connector; token: Token },
-  { signal }: TransferContext,
-): Promise<ReadResult> {
+async function openSource(source: Origin, { signal }: TransferContext): Promise<ReadResult> {
   try {
-    return await connector.read(key, token, undefined, { signal })
+    return await source.open(signal)
   } catch (error) {
     throw asSourceError(error)
   }
@@ -229,13 +245,13 @@ async function openSource(
 async function metadataFor(
   item: PlanItem,
   entry: Entry,
-  source: Connector,
+  source: Origin,
   target: Target,
   { signal }: TransferContext,
 ): Promise<Metadata> {
   const agreed = item.head.content?.metadata
   if (agreed) return agreed
-  if (source.traits.carriesMetadata && entry.metadata) return entry.metadata
+  if (source.carriesMetadata && entry.metadata) return entry.metadata
   if (target.expect === null || !target.connector.traits.carriesMetadata) return {}
   return (await target.connector.stat(item.key, { signal }))?.metadata ?? {}
 }
@@ -261,7 +277,7 @@ function written(connector: Connector, key: Key, entry: Entry, sent: Content): W
     entry.size === sent.size
       ? digestProblem(sent.digests, entry.digests)
       : `${entry.size} bytes are there, ${sent.size} were sent`
-  if (problem) throw corrupt(connector, key, problem)
+  if (problem) throw corrupt(connector.name, key, problem)
   const metadata = sent.metadata ?? entry.metadata
   return {
     token: entry.token,
@@ -287,6 +303,6 @@ function asSourceError(error: unknown): unknown {
   return new SourceError(error)
 }
 
-function corrupt(connector: Connector, key: Key, problem: string): StoreError {
-  return new StoreError('corrupt', problem, { location: connector.name, operation: 'copy', key })
+function corrupt(location: string, key: Key, problem: string): StoreError {
+  return new StoreError('corrupt', problem, { location, operation: 'copy', key })
 }

@@ -141,6 +141,9 @@ export type Reason =
   | 'equal'
   | 'drift'
   | 'resolved'
+  /** Made of several contents by a strategy; or a loser that was kept beside the winner. */
+  | 'merged'
+  | 'kept-both'
 
 /** One key's part of a plan: all its actions, against the row's `rev`. */
 export interface PlanItem {
@@ -153,6 +156,8 @@ export interface PlanItem {
   actions: Action[]
   /** Where the head's content can be read, all equal; empty for a tombstone. */
   sources: Source[]
+  /** The vault has the head's content, too: merged, given by a person, or of an older version. */
+  vaulted?: true
   rescues: Rescue[]
   /** The replicas from which the key went: they cause the deletes. */
   goneAt: string[]
@@ -198,6 +203,33 @@ export type Decision =
   | { kind: 'need-digest'; replicas: string[] }
   | { kind: 'item'; item: PlanItem; conflict: Conflict | null; notes: Note[] }
   | { kind: 'conflict'; conflict: Conflict; notes: Note[] }
+
+// ── what a person asked for ─────────────────────────────────────────────────────────────────────
+
+/** `prefix`: only keys that begin so; '' for all. `overwriteLater`: also where it would overwrite
+ *  work that isn't in history yet, or that a later run agreed on (the vault has it first). */
+export type Request =
+  | { kind: 'restore'; to: RestorePoint; prefix: Key; overwriteLater: boolean }
+  | { kind: 'undo'; run: RunNumber; prefix: Key; overwriteLater: boolean }
+  /** Decisions of open conflicts: one directive a key. */
+  | { kind: 'resolve' }
+
+/** To what was agreed at `at` (ms); before a run; or, of one key, in that run's version. */
+export type RestorePoint =
+  | { at: number }
+  | { beforeRun: RunNumber }
+  | { version: RunNumber; key: Key }
+
+/** What is to be done with one selected key. */
+export type Directive =
+  /** Back to this content (null: it wasn't there), as run `from` had agreed on it. `head`: the run
+   *  of the head that this was decided on. */
+  | { do: 'restore'; content: Content | null; from: RunNumber | null; head: RunNumber }
+  /** An open conflict, if it is still the one that was looked at. */
+  | { do: 'resolve'; conflict: number; identity: string; take: Take }
+
+/** How a person decides: a side (by a replica on it), content of their own, or a strategy. */
+export type Take = { replica: string } | { content: Content } | { strategy: string }
 
 // ── what became of it ───────────────────────────────────────────────────────────────────────────
 

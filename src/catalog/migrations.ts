@@ -11,7 +11,7 @@ import { type Engine, inTransaction, type Store } from './store.ts'
 
 type Migration = (db: Kysely<Tables>, engine: Engine) => Promise<void>
 
-const migrations: Migration[] = [first]
+const migrations: Migration[] = [first, second]
 
 /** The version that this program makes and reads. */
 export const catalogVersion = migrations.length
@@ -286,5 +286,84 @@ async function firstConflicts(db: Kysely<Tables>, engine: Engine): Promise<void>
     .addColumn('state', 'text', (column) => column.notNull())
     .addColumn('saved_at', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('uploads_pk', ['location', 'key'])
+    .execute()
+}
+
+// ── version 2: history, what a person asked for, the vault, the audit ───────────────────────────
+
+async function second(db: Kysely<Tables>, engine: Engine): Promise<void> {
+  await secondHistory(db)
+  await secondRequests(db, engine)
+  await secondVault(db)
+  await secondAudit(db, engine)
+}
+
+/** `agreed_at`: when the run committed it. Older lines were agreed while their run went on. */
+async function secondHistory(db: Kysely<Tables>): Promise<void> {
+  await db.schema
+    .alterTable('versions')
+    .addColumn('agreed_at', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute()
+  await sql`update versions set agreed_at =
+    coalesce((select started_at from runs where runs.run = versions.run), 0)`.execute(db)
+  await db.schema
+    .createIndex('versions_run')
+    .on('versions')
+    .columns(['dataset', 'run', 'key'])
+    .execute()
+}
+
+async function secondRequests(db: Kysely<Tables>, engine: Engine): Promise<void> {
+  await db.schema.alterTable('runs').addColumn('request', 'bigint').execute()
+  await db.insertInto('counters').values({ name: 'request', value: 0 }).execute()
+  await db.schema
+    .createTable('requests')
+    .addColumn('id', 'bigint', (column) => column.primaryKey())
+    .addColumn('dataset', 'bigint', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('made_by', 'text', (column) => column.notNull())
+    .addColumn('made_at', 'bigint', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .addColumn('selected', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute()
+  await db.schema
+    .createTable('request_keys')
+    .addColumn('request', 'bigint', (column) => column.notNull())
+    .addColumn('key', keyType(engine), (column) => column.notNull())
+    .addColumn('directive', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('request_keys_pk', ['request', 'key'])
+    .modifyEnd(ordered(engine))
+    .execute()
+}
+
+async function secondVault(db: Kysely<Tables>): Promise<void> {
+  await db.schema
+    .createTable('vault_objects')
+    .addColumn('vault', 'text', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('form', 'text', (column) => column.notNull())
+    .addColumn('size', 'bigint', (column) => column.notNull())
+    .addColumn('stored', 'bigint', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('used_at', 'bigint', (column) => column.notNull())
+    .addColumn('place', 'text')
+    .addPrimaryKeyConstraint('vault_objects_pk', ['vault', 'name'])
+    .execute()
+}
+
+async function secondAudit(db: Kysely<Tables>, engine: Engine): Promise<void> {
+  await db.schema
+    .createTable('audit')
+    .addColumn('dataset', 'bigint', (column) => column.notNull())
+    .addColumn('seq', 'bigint', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('run', 'bigint')
+    .addColumn('key', keyType(engine))
+    .addColumn('what', 'text', (column) => column.notNull())
+    .addColumn('by', 'text', (column) => column.notNull())
+    .addColumn('detail', 'text', (column) => column.notNull())
+    .addColumn('prev', 'text', (column) => column.notNull())
+    .addColumn('digest', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('audit_pk', ['dataset', 'seq'])
     .execute()
 }

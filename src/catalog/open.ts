@@ -10,6 +10,7 @@ import * as names from './names.ts'
 import * as plan from './plan.ts'
 import { catalogProblem } from './problems.ts'
 import * as ranges from './ranges.ts'
+import * as requests from './requests.ts'
 import * as runs from './runs.ts'
 import { commitScan } from './scan.ts'
 import type { Tables } from './schema.ts'
@@ -80,6 +81,12 @@ function assemble(store: Store, where: string): Catalog {
     dropHolds: on(baseline.dropHolds),
     knownReplicas: on(names.knownReplicas),
     noteReplicas: on(names.noteReplicas),
+    createRequest: on(requests.createRequest),
+    getRequest: on(requests.getRequest),
+    addRequestKeys: on(requests.addRequestKeys),
+    endSelection: on(requests.endSelection),
+    requestKeys: on(requests.requestKeys),
+    requestBounds: on(requests.requestBounds),
     createRun: on(runs.createRun),
     getRun: on(runs.getRun),
     listRuns: on(runs.listRuns),

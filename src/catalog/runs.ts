@@ -36,6 +36,7 @@ export async function createRun(store: Store, run: NewRun): Promise<RunNumber> {
       state: run.state,
       config_digest: run.configDigest,
       base: run.base,
+      request: run.request ?? null,
       started_at: run.startedAt,
       ended_at: null,
       live_at_start: run.liveAtStart,
@@ -83,6 +84,7 @@ function decode(row: RunsTable & { dataset_name: string }): RunRecord {
     state: row.state,
     configDigest: row.config_digest,
     base: row.base,
+    request: row.request,
     startedAt: row.started_at,
     endedAt: row.ended_at,
     liveAtStart: row.live_at_start,
@@ -136,6 +138,7 @@ export async function lastCompleteScan(store: Store, dataset: string): Promise<n
     .where('datasets.name', '=', dataset)
     .where('runs.mode', 'in', ['sync', 'plan'])
     .where('runs.state', 'in', ['complete', 'conflicts', 'held'])
+    .where('runs.request', 'is', null)
     // Held comes before partial in a run's state: a replica may have been away all the same.
     .where(({ not, exists, selectFrom }) =>
       not(

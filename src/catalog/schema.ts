@@ -2,7 +2,14 @@
  * The tables as Kysely sees them; `migrations.ts` makes them. Keys compare by UTF-8 bytes. JSON is
  * text: it is written and read whole, never searched. Flags are 0 and 1: SQLite has no booleans.
  */
-import type { ConflictRecord, ItemState, RangeState, RunCounts, RunRecord } from './catalog.ts'
+import type {
+  ConflictRecord,
+  ItemState,
+  RangeState,
+  RequestRecord,
+  RunCounts,
+  RunRecord,
+} from './catalog.ts'
 
 type Json = string
 /** ms since the epoch. */
@@ -10,7 +17,7 @@ type Time = number
 
 export interface Tables {
   catalog_version: { version: number }
-  counters: { name: 'dataset' | 'run' | 'conflict'; value: number }
+  counters: { name: 'dataset' | 'run' | 'conflict' | 'request'; value: number }
   configs: { digest: string; json: Json }
   locations: { name: string; identity: string; host: string | null }
   /** `live`: how many baseline rows have a head that isn't a tombstone. */
@@ -34,6 +41,51 @@ export interface Tables {
   plan_items: ItemsTable
   conflicts: ConflictsTable
   uploads: { location: string; key: string; state: string; saved_at: Time }
+  /** What a person asked for: the keys of a run that looks at those alone. */
+  requests: RequestsTable
+  request_keys: { request: number; key: string; directive: Json }
+  vault_objects: VaultObjectsTable
+  audit: AuditTable
+}
+
+export interface RequestsTable {
+  id: number
+  dataset: number
+  kind: RequestRecord['kind']
+  made_by: string
+  made_at: Time
+  body: Json
+  /** 1: all of its keys are in `request_keys`. */
+  selected: number
+}
+
+/** What the vault has. `vault`: the location's identity; `name`: the content's digest. */
+export interface VaultObjectsTable {
+  vault: string
+  name: string
+  /** As it is, compressed, or a version that a bucket keeps by itself (`place` says which). */
+  form: 'raw' | 'zstd' | 'native'
+  /** Bytes of the content, and bytes that it takes up. */
+  size: number
+  stored: number
+  /** `sweeping`: a collection is about to remove it. */
+  state: 'kept' | 'sweeping'
+  used_at: Time
+  place: Json | null
+}
+
+/** A chain a dataset, hash by hash. */
+export interface AuditTable {
+  dataset: number
+  seq: number
+  at: Time
+  run: number | null
+  key: string | null
+  what: string
+  by: string
+  detail: Json
+  prev: string
+  digest: string
 }
 
 export interface RunsTable extends RunCounts {
@@ -50,6 +102,7 @@ export interface RunsTable extends RunCounts {
   problem: Json | null
   workflow_id: string
   temporal_run_id: string | null
+  request: number | null
   /** How many ranges it has: the next one's number. */
   range_count: number
 }
@@ -79,6 +132,7 @@ export interface VersionsTable {
   reason: string
   content: Json | null
   parents: Json
+  agreed_at: Time
 }
 
 export interface ItemsTable {

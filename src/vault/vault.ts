@@ -26,6 +26,8 @@ export interface Vault {
   /** Keeps the content, unless it is there. Gives all digests that are known of it afterwards.
    *  Throws what reading or writing threw; the content is in the vault only when it returns. */
   put(source: VaultSource, signal: AbortSignal): Promise<Content>
+  /** Keeps what is in memory: merged, or given by a person. The content with all its digests. */
+  putBytes(bytes: Uint8Array, signal: AbortSignal): Promise<Content>
   /** `not-found` where the vault doesn't have it. */
   get(content: Content, signal: AbortSignal): Promise<ReadResult>
   has(content: Content, signal: AbortSignal): Promise<boolean>
@@ -119,6 +121,13 @@ export function createVault(store: Connector): Vault {
       return source.content.size <= store.traits.partBytes
         ? await keepSmall(source, signal)
         : await keepLarge(source, signal)
+    },
+    async putBytes(bytes, signal) {
+      const content = { size: bytes.length, digests: digestsOf(bytes) }
+      if (!(await find(content, signal))) {
+        await write(nameOf(content.digests, content.size) as Key, bytes, content, signal)
+      }
+      return content
     },
     async get(content, signal) {
       const entry = await find(content, signal)

@@ -12,6 +12,7 @@ export function runOf(more: Partial<Parameters<Catalog['createRun']>[0]> = {}) {
     state: 'running' as const,
     configDigest: 'c0ffee',
     base: null,
+    request: null,
     startedAt: 1_700_000_000_000,
     liveAtStart: 0,
     workflowId: 'sync/photos',

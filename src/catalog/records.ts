@@ -1,0 +1,194 @@
+/** What the catalog keeps, as it is given and taken: the rows of its tables in our words. */
+import type {
+  BaselineRow,
+  Conflict,
+  Content,
+  Key,
+  KeyRange,
+  Outcome,
+  PlanItem,
+  Request,
+  RunNumber,
+  Version,
+} from '../model.ts'
+
+export type RunMode = 'sync' | 'plan' | 'apply' | 'approve'
+export type RunTrigger = 'manual' | 'schedule'
+/** `planned`: a stored plan waits for `apply`. `superseded`: a later run changed a key of it. */
+export type RunState =
+  | 'running'
+  | 'planned'
+  | 'superseded'
+  | 'applied'
+  | 'complete'
+  | 'partial'
+  | 'conflicts'
+  | 'held'
+  | 'failed'
+  | 'cancelled'
+  | 'abandoned'
+
+export interface RunRecord {
+  run: RunNumber
+  dataset: string
+  mode: RunMode
+  trigger: RunTrigger
+  state: RunState
+  configDigest: string
+  /** The run whose stored items this one carries out (`apply`, `approve`). */
+  base: RunNumber | null
+  /** What a person asked for: the run looks at those keys alone. null: at all of the dataset's. */
+  request: number | null
+  startedAt: number
+  endedAt: number | null
+  /** Live heads when it began: what the delete limit's percent is of. */
+  liveAtStart: number
+  counts: RunCounts
+  /** Code and words of what failed the run as a whole, or held it. */
+  problem: { code: string; message: string; next?: string } | null
+  workflowId: string
+  temporalRunId: string | null
+}
+
+/** What a person asked for, as they wrote it; a run selects its keys and carries it out. */
+export interface RequestRecord {
+  id: number
+  dataset: string
+  kind: Request['kind']
+  request: Request
+  /** user@host, for the audit. */
+  by: string
+  at: number
+  /** All of its keys are selected. */
+  selected: boolean
+}
+
+/** Sums over the run's items; `bytes` are those of finished puts. */
+export interface RunCounts {
+  scanned: number
+  planned: number
+  puts: number
+  deletes: number
+  adopted: number
+  bytes: number
+  stale: number
+  skipped: number
+  failed: number
+  held: number
+  cancelled: number
+  conflicts: number
+  drift: number
+  extra: number
+  /** Deletes that a create of the same content excuses (I3). */
+  renames: number
+}
+
+/** One replica's part in one run. */
+export interface RunReplica {
+  replica: string
+  state: 'ok' | 'unknown'
+  /** Why it is unknown: code and words. */
+  problem: { code: string; message: string } | null
+  /** Entries seen, and keys found gone, over all ranges. */
+  seen: number
+  gone: number
+}
+
+export type RangeState = 'open' | 'scanned'
+
+export interface RangeRecord {
+  run: RunNumber
+  number: number
+  range: KeyRange
+  state: RangeState
+  /** Scanned up to and including this key; null: nothing yet. */
+  cursor: Key | null
+  /** By replica: its listing's own token for the cursor, where a key alone can't resume it. */
+  resume: Record<string, string>
+  /** Keys scanned in it so far. */
+  scanned: number
+}
+
+/**
+ * pending: to do now. deferred: a delete, waits for the end of all ranges. blocked: a put that
+ * waits for the deletes. conflict: waits for resolve. The others are ends.
+ */
+export type ItemState =
+  | 'pending'
+  | 'deferred'
+  | 'blocked'
+  | 'conflict'
+  | 'done'
+  | 'stale'
+  | 'skipped'
+  | 'failed'
+  | 'held'
+  | 'cancelled'
+  | 'open'
+
+export interface ItemRecord {
+  run: RunNumber
+  /** Order within the run: range × 2^32 + place in the range. */
+  seq: number
+  rangeNumber: number
+  key: Key
+  state: ItemState
+  item: PlanItem | null
+  conflict: Conflict | null
+  /** By replica, for the actions that have ended. */
+  outcomes: Record<string, Outcome>
+  tries: number
+  /** The row's rev after this item's own last commit; equals item.rev before. 0: no row. */
+  rev: number
+  /** The item's content, or what a delete takes away, by `renameKey`. Renames are found by it. */
+  contentKey: string | null
+}
+
+/** One item's ended actions, to be committed together with the row they change. */
+export interface Settlement {
+  record: ItemRecord
+  /** The row as it should be, whose `rev` isn't read: it becomes `expectRev` + 1. null: forget the
+   *  key. undefined: the row doesn't change, and no rev is compared. */
+  row: BaselineRow | null | undefined
+  /** The row's rev that this was computed from (0: there was none). Of two settlements of one key
+   *  in one call the second is computed from what the first makes. */
+  expectRev: number
+  /** A line of history to add, where the head moved. */
+  version: { key: Key; version: Version; parents: RunNumber[]; reason: string } | null
+}
+
+export interface ConflictRecord {
+  id: number
+  dataset: string
+  key: Key
+  /** Digest of dataset, key and the sorted contender digests. */
+  identity: string
+  kind: Conflict['kind']
+  state: 'open' | 'resolved' | 'closed'
+  conflict: Conflict
+  openedRun: RunNumber
+  openedAt: number
+  endedRun: RunNumber | null
+  endedAt: number | null
+  /** Strategy, rule, winner and the digests it was decided on; null while open. */
+  resolution: Resolution | null
+}
+
+export interface Resolution {
+  strategy: string
+  rule: string
+  winner: Content | null
+  winnerReplicas: string[]
+  losers: { content: Content | null; replicas: string[] }[]
+}
+
+/** A line of history as it is stored. */
+export interface HistoryLine {
+  key: Key
+  version: Version
+  /** The runs of the versions that it was made of. */
+  parents: RunNumber[]
+  reason: string
+  /** ms since the epoch, by our clock: when it was agreed. */
+  agreedAt: number
+}
