@@ -3,7 +3,8 @@ import { deleteLimits, listPageKeys } from '../limits.ts'
 import type { Strategy } from '../model.ts'
 import type { DatasetConfig, DatasetLimits, TemporalConfig } from './config.ts'
 import { absolute, anchorReferences, hasReference } from './references.ts'
-import { bytesPerSecond, type ConfigDocument, type DatasetDocument } from './schema.ts'
+import type { ConfigDocument, DatasetDocument } from './schema.ts'
+import { bytesOf } from './units.ts'
 
 type Synchronization = NonNullable<ConfigDocument['synchronization']>
 
@@ -52,8 +53,7 @@ function buildLimits(written: DatasetDocument['limits']): DatasetLimits {
         : [deletes].flat()
   return {
     deletes: list.map(({ count = 0, percent = 0 }) => ({ count, percent })),
-    bandwidthBytesPerSecond:
-      written?.bandwidth === undefined ? null : bytesPerSecond(written.bandwidth),
+    bandwidthBytesPerSecond: written?.bandwidth === undefined ? null : bytesOf(written.bandwidth),
     concurrency: written?.concurrency ?? null,
   }
 }

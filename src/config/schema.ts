@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { locationOptions } from '../../connectors/options.ts'
 import { patternProblem, patternRules } from '../sync/filter.ts'
 import { scheduleProblem } from './schedule.ts'
+import { bandwidth } from './units.ts'
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
   error: 'a name is 1 to 63 letters, digits, dots, dashes and underscores; first a letter or digit',
@@ -79,27 +80,6 @@ const deleteLimit = z
   })
   .describe('Deletes are held above both; one that is not given counts as 0.')
 
-const byteUnits = {
-  B: 1,
-  kB: 1e3,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-}
-const bandwidthForm = /^(\d+(?:\.\d+)?) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)(?:\/s)?$/
-
-const notBandwidth = 'expected bytes in a second, as 10MiB/s or 1048576'
-
-/** Bytes in a second, of what the schema passed. */
-export function bytesPerSecond(text: string | number): number {
-  if (typeof text === 'number') return text
-  const [, amount = '', unit = 'B'] = bandwidthForm.exec(text) ?? []
-  return Math.max(1, Math.round(Number(amount) * byteUnits[unit as keyof typeof byteUnits]))
-}
-
 const limits = z.strictObject({
   'max-deletes': z
     .union([z.int().min(0), deleteLimit, z.array(deleteLimit).min(1)], {
@@ -110,12 +90,7 @@ const limits = z.strictObject({
       'In 24 hours; above it a run holds its deletes until `tidemark approve`. ' +
         'Default: more than 100 and 10 %, or more than 10 and 50 %.',
     ),
-  bandwidth: z
-    .union([z.int().min(1), z.string().regex(bandwidthForm, { error: notBandwidth })], {
-      error: notBandwidth,
-    })
-    .optional()
-    .describe('Such as 10MiB/s. Default: no limit.'),
+  bandwidth: bandwidth.optional().describe('Such as 10MiB/s. Default: no limit.'),
   concurrency: z.int().min(1).max(1024).optional().describe('Transfers in flight.'),
 })
 
