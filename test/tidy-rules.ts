@@ -76,8 +76,8 @@ export const layers: Layer[] = [
     files: /^src\/((model|errors|limits)\.ts|sync\/)/,
     ours: new RegExp(`^(${core})`),
     types: new RegExp(`^${contract}`),
-    // Pure: globs for the filters.
-    packages: /^picomatch$/,
+    // Pure: globs for the filters; parsers and diffs for merging.
+    packages: /^(picomatch|yaml|jsonc-parser|csv-parse\/sync|diff)$/,
   },
   {
     name: 'workflows are deterministic: the world is in activities, known by their types',
