@@ -13,6 +13,8 @@ export interface SyncInput {
   trigger: RunTrigger
   configDigest: string
   base: number | null
+  /** user@host who asked for it; a Schedule has none. */
+  by?: string
   /** The task queue of the activities: the host's own where the dataset has folders. */
   queue: string
   /** Set when the workflow continues as new: the run goes on where it was. */

@@ -10,6 +10,8 @@ export interface CommandContext {
   /** `--temporal`: goes before the config's address; null: not given. */
   temporal: string | null
   json: boolean
+  /** `user@host`: who gave the command, also where a server runs it for them. */
+  by: string
   output: Output
   /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. The exit code is then 130, whatever `run`
    *  answers or throws. A second one ends the process at once. */

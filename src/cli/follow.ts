@@ -40,6 +40,7 @@ export async function followRun(
     trigger: 'manual',
     configDigest: session.config.digest,
     base: request.base ?? null,
+    by: context.by,
     queue: queueOf(context, session, request.dataset),
   }
   for (;;) {

@@ -8,6 +8,7 @@ import { commands } from './commands.ts'
 import { reportError } from './failure.ts'
 import { type Interrupt, listenForInterrupt } from './interrupt.ts'
 import { createOutput } from './output.ts'
+import { person } from './person.ts'
 import { relay } from './relay.ts'
 
 /** Runs the command line and ends the process with its exit code (`EXIT`). */
@@ -81,6 +82,7 @@ function contextOf(globals: CommandOptions, interrupt: Interrupt): CommandContex
     state: resolve(String(globals.state)),
     temporal: typeof globals.temporal === 'string' ? globals.temporal : null,
     json,
+    by: person(),
     output: createOutput(json),
     signal: interrupt.signal,
   }

@@ -67,7 +67,7 @@ async function serveOne(state: string, socket: Socket, stop: AbortController): P
 
 async function run(
   state: string,
-  { config, json, args, options, colour, terminal, columns }: RelayRequest,
+  { config, json, by, args, options, colour, terminal, columns }: RelayRequest,
   row: (typeof commands)[number],
   tell: (reply: RelayReply) => void,
   signal: AbortSignal,
@@ -77,7 +77,8 @@ async function run(
   const output = createOutput(json, { stdout, stderr })
   try {
     const { run } = await row.load()
-    const code = await run({ config, state, temporal: null, json, output, signal }, args, options)
+    const context = { config, state, temporal: null, json, by, output, signal }
+    const code = await run(context, args, options)
     return signal.aborted ? EXIT.interrupted : code
   } catch (error) {
     return reportError(error, { json, signal, stderr })

@@ -18,6 +18,7 @@ export interface RelayRequest {
   options: CommandOptions
   config: string
   json: boolean
+  by: string
   /** Whether colour is wanted on standard output; whether standard error is a terminal. */
   colour: boolean
   terminal: boolean
@@ -66,7 +67,8 @@ export async function relay(
   socket.on('error', () => {})
   const request: RelayRequest = {
     version: packageVersion,
-    ...{ command, args, options, config: context.config, json: context.json },
+    ...{ command, args, options, config: context.config },
+    ...{ json: context.json, by: context.by },
     colour: createPaint(process.stdout)('bold', 'x') !== 'x',
     terminal: process.stderr.isTTY === true,
     columns: process.stderr.columns ?? 100,
