@@ -239,7 +239,7 @@ async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): P
       else left.push(one)
     }
     const final = round >= 2 * scan.context.replicas.length
-    await learn(scan.deps, scan.context, needs, { final, signal: scan.attempt.signal })
+    await learn(scan.context, needs, { final, signal: scan.attempt.signal })
   }
 }
 

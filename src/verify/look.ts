@@ -1,9 +1,8 @@
 /** What can be learned of one key at each replica: asked of the store, or read; once each. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { patiently } from '../../activities/patiently.ts'
 import type { Connector } from '../../connectors/connector.ts'
 import { createDigester, type DigestChoice, digestProblem } from '../../connectors/digests.ts'
-import { RETRIED, StoreError } from '../errors.ts'
-import { actionTriesMax } from '../limits.ts'
+import { StoreError } from '../errors.ts'
 import type { Entry, Key } from '../model.ts'
 
 export interface Place {
@@ -110,18 +109,4 @@ async function digestsOf(
   // The store's own words about its content are wrong: that is no difference between replicas.
   if (problem) throw new StoreError('corrupt', problem, details)
   return digests
-}
-
-async function patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (signal.aborted || !(error instanceof StoreError)) throw error
-      // What isn't what its store says stays so: once more tells it from a slip on the way.
-      const triesMax = error.code === 'corrupt' ? 2 : actionTriesMax
-      if (!RETRIED[error.code] || tries >= triesMax) throw error
-      await sleep(250 * tries, undefined, { signal })
-    }
-  }
 }

@@ -351,25 +351,3 @@ test('I5: a name that no catalog can hold is that name’s failure, and the rest
   memoryStore('a').remove('key-0001')
   expect(await engine.run()).toMatchObject({ state: 'complete', counts: { deletes: 1 } })
 })
-
-test('I5: a key whose content cannot be looked at is listed as failed, and tried again', async () => {
-  await begin(['a', 'b'])
-  memoryStore('a').traits = { listingDigests: [] }
-  memoryStore('b').traits = { listingDigests: [] }
-  fill('a', 3)
-  fill('b', 3)
-  const { faults } = memoryStore('b')
-  faults.push(({ when, operation, key, location: name }) => {
-    if (when !== 'before' || operation !== 'stat' || key !== 'key-0001') return
-    throw new StoreError('denied', 'not yours', { location: name, operation, key })
-  })
-  const run = await engine.run()
-  expect(run).toMatchObject({ state: 'partial', counts: { failed: 1 } })
-  const page = { run: run.run, states: ['failed' as const], after: -1, limit: 10 }
-  const [failed] = await engine.catalog.readItems(page)
-  expect(failed).toMatchObject({
-    ...{ key: 'key-0001', outcomes: { b: { kind: 'failed', code: 'denied' } } },
-  })
-  faults.length = 0
-  expect(await engine.run()).toMatchObject({ state: 'complete', counts: { puts: 0 } })
-})
