@@ -29,7 +29,7 @@ interface Waiting {
 }
 
 export function createCommitter(
-  deps: Pick<Deps, 'catalog'>,
+  deps: Pick<Deps, 'catalog' | 'clock'>,
   context: RunContext,
   fence: Attempt['fence'],
 ): Committer {
@@ -85,7 +85,13 @@ export function createCommitter(
       row: settled ? settled.row : undefined,
       expectRev: row?.rev ?? 0,
       version: version
-        ? { key: record.key, version, parents: row ? [row.head.run] : [], reason: item.reason }
+        ? {
+            key: record.key,
+            version,
+            parents: row ? [row.head.run] : [],
+            reason: item.reason,
+            agreedAt: deps.clock(),
+          }
         : null,
     }
   }

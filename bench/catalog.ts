@@ -149,7 +149,7 @@ function recordOf(i: number): ItemRecord {
 }
 
 function settlement(i: number, head: Version, expectRev: number) {
-  const version = { key: keyOf(i), version: head, parents: [], reason: 'new' }
+  const version = { key: keyOf(i), version: head, parents: [], reason: 'new', agreedAt: 1 }
   return { record: recordOf(i), row: rowOf(i, head), expectRev, version }
 }
 

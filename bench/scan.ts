@@ -140,7 +140,10 @@ function configOf(): Config {
         exclude: [],
         batchSize: 1000,
         limits: { deletes: [...deleteLimits], bandwidthBytesPerSecond: null, concurrency: null },
-        history: true,
+        history: {
+          ...{ content: 'vault' as const, when: 'replaced' as const },
+          ...{ versions: null, keepMs: null },
+        },
       },
     ],
     warnings: [],

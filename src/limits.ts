@@ -32,6 +32,8 @@ export const uploadsKeptMs = 24 * 60 * 60 * 1000
 /** What an ended run did to which key is kept this long (ms): a first copy has as many lines as
  *  keys. The history of versions isn't touched. */
 export const itemsKeptMs = 30 * 24 * 60 * 60 * 1000
+/** The default of `history.keep` in the config: how long what was replaced can be had back (ms). */
+export const historyKeptMs = 90 * 24 * 60 * 60 * 1000
 /** A fence read from the catalog is good for this long (ms): the zombie's documented window. */
 export const fenceCacheMs = 200
 /** A file changed within this long (ms) of its stat may change again under the same token. */

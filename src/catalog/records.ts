@@ -154,7 +154,7 @@ export interface Settlement {
    *  in one call the second is computed from what the first makes. */
   expectRev: number
   /** A line of history to add, where the head moved. */
-  version: { key: Key; version: Version; parents: RunNumber[]; reason: string } | null
+  version: HistoryLine | null
 }
 
 export interface ConflictRecord {

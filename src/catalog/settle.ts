@@ -171,19 +171,20 @@ async function addVersions(tx: Store, id: number, settlements: Settlement[]): Pr
     const { run, at, origin, content } = line.version
     const json = content === null ? null : JSON.stringify(bareContent(content))
     const parents = JSON.stringify(line.parents)
-    return [[id, checkKey(line.key), run, at, origin, line.reason, json, parents]]
+    return [[id, checkKey(line.key), run, at, origin, line.reason, json, parents, line.agreedAt]]
   })
   const columns = {
     ...({ dataset: 'bigint', key: 'text', run: 'bigint', at: 'double precision' } as const),
     ...({ origin: 'text', reason: 'text', content: 'text', parents: 'text' } as const),
+    agreed_at: 'bigint' as const,
   }
   await overRows(
     tx,
     columns,
     rows,
     (lines) =>
-      `insert into versions (dataset, key, run, at, origin, reason, content, parents)
-       select r.dataset, r.key, r.run, r.at, r.origin, r.reason, r.content, r.parents
+      `insert into versions (dataset, key, run, at, origin, reason, content, parents, agreed_at)
+       select r.dataset, r.key, r.run, r.at, r.origin, r.reason, r.content, r.parents, r.agreed_at
        from ${lines} where true on conflict do nothing`,
   )
 }

@@ -1,10 +1,10 @@
 /** Defaults and inheritance: from the document to the config. */
-import { deleteLimits, listPageKeys } from '../limits.ts'
+import { deleteLimits, historyKeptMs, listPageKeys } from '../limits.ts'
 import type { Strategy } from '../model.ts'
-import type { DatasetConfig, DatasetLimits, TemporalConfig } from './config.ts'
+import type { DatasetConfig, DatasetLimits, HistoryConfig, TemporalConfig } from './config.ts'
 import { absolute, anchorReferences, hasReference } from './references.ts'
 import type { ConfigDocument, DatasetDocument } from './schema.ts'
-import { bytesOf } from './units.ts'
+import { bytesOf, durationMs } from './units.ts'
 
 type Synchronization = NonNullable<ConfigDocument['synchronization']>
 
@@ -58,9 +58,16 @@ function buildLimits(written: DatasetDocument['limits']): DatasetLimits {
   }
 }
 
-function buildHistory(written: DatasetDocument['history']): boolean {
-  const value = typeof written === 'object' ? written.vault : written
-  return value !== false && value !== 'off'
+function buildHistory(written: DatasetDocument['history']): HistoryConfig {
+  const { vault, content, when, versions, keep } =
+    typeof written === 'object' ? written : { vault: written }
+  const off = vault === false || vault === 'off'
+  return {
+    content: content ?? (off ? 'off' : 'vault'),
+    when: when ?? 'replaced',
+    versions: versions ?? null,
+    keepMs: keep === undefined ? historyKeptMs : keep === 'forever' ? null : durationMs(keep),
+  }
 }
 
 export function buildTemporal(written: ConfigDocument['temporal']): TemporalConfig {

@@ -63,8 +63,20 @@ export interface DatasetConfig {
   /** Keys in one apply activity. */
   batchSize: number
   limits: DatasetLimits
-  /** Keep what would be lost in the vault. */
-  history: boolean
+  history: HistoryConfig
+}
+
+/** What is kept of what was agreed, and for how long. */
+export interface HistoryConfig {
+  /** Where content goes that no replica will hold: to the vault; nowhere, but for a conflict's
+   *  loser; or it stays a version of the bucket that it is in, where that keeps them. */
+  content: 'vault' | 'native' | 'off'
+  /** `agreed`: each agreed content goes to the vault, also what no action of ours takes away. */
+  when: 'replaced' | 'agreed'
+  /** Lines of a key, the present one included; null: any number. */
+  versions: number | null
+  /** How long a line is kept after another one took its place, ms; null: for ever. */
+  keepMs: number | null
 }
 
 export interface DatasetLimits {
@@ -90,6 +102,6 @@ export function policyOf(dataset: DatasetConfig): Policy {
     drift: dataset.drift,
     delete: dataset.delete,
     strategy: dataset.strategy,
-    history: dataset.history,
+    history: dataset.history.content !== 'off',
   }
 }

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { locationOptions } from '../../connectors/options.ts'
 import { patternProblem, patternRules } from '../sync/filter.ts'
 import { scheduleProblem } from './schedule.ts'
-import { bandwidth } from './units.ts'
+import { bandwidth, duration } from './units.ts'
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
   error: 'a name is 1 to 63 letters, digits, dots, dashes and underscores; first a letter or digit',
@@ -96,6 +96,30 @@ const limits = z.strictObject({
 
 const onOff = z.union([z.boolean(), z.enum(['on', 'off'])], { error: 'expected on or off' })
 
+const history = z.strictObject({
+  content: z
+    .enum(['vault', 'native', 'off'])
+    .optional()
+    .describe(
+      'Where content goes that no replica will hold: vault, the bucket’s own versions (native), ' +
+        'or nowhere. Default: vault.',
+    ),
+  when: z
+    .enum(['replaced', 'agreed'])
+    .optional()
+    .describe('agreed: every agreed content goes to the vault at once. Default: replaced.'),
+  versions: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('So many versions of a key, the present one included. Default: any number.'),
+  keep: z
+    .union([z.literal('forever'), duration], { error: 'expected a duration, as 90d, or forever' })
+    .optional()
+    .describe('So long after a version was replaced. Default: 90d.'),
+  vault: onOff.optional().describe('off: the same as `content: off`.'),
+})
+
 const dataset = z.strictObject({
   name,
   source: name.describe('A location.'),
@@ -117,9 +141,9 @@ const dataset = z.strictObject({
     .describe('What becomes of a one-way destination’s own change. Default: conflict.'),
   limits: limits.optional(),
   history: z
-    .union([onOff, z.strictObject({ vault: onOff })], { error: 'expected on, off or {vault: on}' })
+    .union([onOff, history], { error: 'expected on, off, or {content: vault, keep: 90d, …}' })
     .optional()
-    .describe('Keep what would be lost in the vault. Default: on.'),
+    .describe('What is kept of what was agreed, so that it can be had back. Default: on.'),
 })
 
 const temporal = z.strictObject({

@@ -21,7 +21,7 @@ function settlement(key: Key, seq: number, more: Partial<Settlement> = {}): Sett
     record: recordOf(run, seq, key, { state: 'done', outcomes, tries: 1 }),
     row: rowOf(key),
     expectRev: 0,
-    version: { key, version: versionOf(run), parents: [], reason: 'new' },
+    version: { key, version: versionOf(run), parents: [], reason: 'new', agreedAt: 7 },
     ...more,
   }
 }
@@ -42,7 +42,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
     const again = settlement('a', 3, {
       row: { ...rowOf('a', head), rev: 99 },
       expectRev: 1,
-      version: { key: 'a', version: head, parents: [1], reason: 'changed' },
+      version: { key: 'a', version: head, parents: [1], reason: 'changed', agreedAt: 8 },
     })
     expect(await catalog.settle(dataset, [again])).toEqual([true])
     const rows = await catalog.readBaseline(dataset, everything, null, 10)

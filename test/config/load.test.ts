@@ -17,6 +17,8 @@ const places = `locations:
   c: { type: memory, store: c }
 `
 
+const day = 86_400_000
+
 async function datasetOf(keys: string, more = ''): Promise<DatasetConfig> {
   const yaml = `${places}${more}dataset: { name: d, source: a, destinations: [b, c], ${keys} }\n`
   const [dataset] = (await load(yaml)).datasets
@@ -68,7 +70,7 @@ describe('the sample', () => {
           bandwidthBytesPerSecond: null,
           concurrency: null,
         },
-        history: true,
+        history: { content: 'vault', when: 'replaced', versions: null, keepMs: 90 * day },
       },
     ])
   })
@@ -160,15 +162,27 @@ dataset: { name: d, source: a, destinations: [b], direction: two_way }
   })
 
   it.each([
-    ['on', true],
-    ['off', false],
-    ['true', true],
-    ['false', false],
-    ['{ vault: off }', false],
-    ['{ vault: on }', true],
+    ['on', { content: 'vault', when: 'replaced', versions: null, keepMs: 90 * day }],
+    ['off', { content: 'off' }],
+    ['true', { content: 'vault' }],
+    ['false', { content: 'off' }],
+    ['{ vault: off }', { content: 'off' }],
+    ['{ vault: on }', { content: 'vault' }],
+    ['{ content: off, versions: 3 }', { content: 'off', versions: 3, keepMs: 90 * day }],
+    ['{ content: native, keep: 12h }', { content: 'native', keepMs: day / 2 }],
+    ['{ when: agreed, keep: forever }', { content: 'vault', when: 'agreed', keepMs: null }],
   ])('history: %s', async (written, history) => {
     expect(await datasetOf(`history: ${written}`)).toMatchObject({ history })
   })
+
+  it.each(['{ versions: many }', '{ keep: 90 }', '{ keep: soon }', '{ content: all }', 'maybe'])(
+    'history: %s is refused',
+    async (written) => {
+      await expect(datasetOf(`history: ${written}`)).rejects.toMatchObject({
+        problems: [{ code: 'config-invalid-value' }],
+      })
+    },
+  )
 
   it('policy names the source first', async () => {
     expect(policyOf(await datasetOf(''))).toEqual({

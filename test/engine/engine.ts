@@ -222,5 +222,5 @@ const defaults: DatasetConfig = {
     bandwidthBytesPerSecond: null,
     concurrency: null,
   },
-  history: true,
+  history: { content: 'vault', when: 'replaced', versions: null, keepMs: null },
 }

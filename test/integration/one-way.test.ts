@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { digestsOf } from '../../connectors/digests.ts'
 import { exitOf } from '../../src/cli/run-report.ts'
-import type { DatasetConfig } from '../../src/config/index.ts'
+import type { DatasetConfig, HistoryConfig } from '../../src/config/index.ts'
 import type { Content } from '../../src/model.ts'
 import type { Engine } from '../engine/engine.ts'
 import { datasetOf, expectAll, expectQuiet } from './datasets.ts'
@@ -15,6 +15,10 @@ async function inStep(dataset: Partial<DatasetConfig> = {}) {
   for (const key of ['a', 'b', 'c']) await source.put(key, `first ${key}`)
   expect((await made.engine.run()).state).toBe('complete')
   return { ...made, source, s3, azure }
+}
+
+const kept: HistoryConfig = {
+  ...{ content: 'vault', when: 'replaced', versions: null, keepMs: null },
 }
 
 const first = { a: 'first a', b: 'first b', c: 'first c' }
@@ -102,7 +106,7 @@ test('delete: never keeps at the destinations what the source deletes', async ()
 })
 
 test('history: off keeps nothing in the vault, and does all the rest', async () => {
-  const { engine, places, source } = await inStep({ history: false })
+  const { engine, places, source } = await inStep({ history: { ...kept, content: 'off' } })
   await source.put('a', 'edited')
   await source.remove('b')
   expect(await engine.run()).toMatchObject({ state: 'complete', counts: { deletes: 1 } })

@@ -80,7 +80,7 @@ datasets:
     # limits:
     #   max-deletes: { count: 100, percent: 10 }  # more than both in 24 h: held for approval
     #   bandwidth: 10MiB/s
-    # history: on                 # what would be lost is kept in the vault
+    # history: { keep: 90d }      # what would be lost is kept in the vault; so long
 
 # catalog: "\${env:CATALOG_URL}"   # postgres://…; default: SQLite in the state folder
 # temporal:

@@ -10,7 +10,7 @@ import {
 } from '../../config/index.ts'
 import { EXIT } from '../../errors.ts'
 import type { CommandContext } from '../command.ts'
-import { count, type Output, time } from '../output.ts'
+import { count, duration, type Output, time } from '../output.ts'
 
 export async function run({ config: file, state, output }: CommandContext): Promise<number> {
   const config = await loadConfig(file)
@@ -71,7 +71,15 @@ function rules(dataset: DatasetConfig): string {
     `deletes held above ${holds.join(', or ')}`,
     include.length > 0 ? `include ${include.join(' ')}` : '',
     exclude.length > 0 ? `exclude ${exclude.join(' ')}` : '',
-    dataset.history ? '' : 'history: off',
+    historyWords(dataset.history),
   ]
   return parts.filter((part) => part !== '').join('; ')
+}
+
+function historyWords({ content, when, versions, keepMs }: DatasetConfig['history']): string {
+  const keeps = keepMs === null ? 'for ever' : `${duration(keepMs)} after it was replaced`
+  const most = versions === null ? '' : `, ${count(versions, 'version')} at most`
+  const what = content === 'off' ? 'without content' : content === 'native' ? 'native' : ''
+  const parts = [what, when === 'agreed' ? 'all that is agreed' : '', `kept ${keeps}${most}`]
+  return `history: ${parts.filter((part) => part !== '').join(', ')}`
 }
