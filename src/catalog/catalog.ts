@@ -20,6 +20,7 @@ import type {
   Version,
 } from '../model.ts'
 import type {
+  ConflictFilter,
   ConflictRecord,
   ItemRecord,
   ItemState,
@@ -226,6 +227,8 @@ export interface Catalog {
     after: number
     limit: number
   }): Promise<ConflictRecord[]>
+  /** Newest first, before `before`; open or ended at `since` (ms) or later. */
+  findConflicts(filter: ConflictFilter): Promise<ConflictRecord[]>
   countOpenConflicts(dataset: string): Promise<number>
 
   // ── uploads ──

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Conflict, Key, KeyRange, RunNumber } from '../model.ts'
 import { within } from './baseline.ts'
-import type { Catalog, ConflictRecord, Resolution } from './catalog.ts'
+import type { Catalog, ConflictFilter, ConflictRecord, Resolution } from './catalog.ts'
 import type { ConflictsTable } from './schema.ts'
 import { checkKey, datasetId, findDataset, inTransaction, nextNumber, type Store } from './store.ts'
 
@@ -116,17 +116,43 @@ export async function openConflicts(
   filter: { dataset?: string; range?: KeyRange; after: number; limit: number },
 ): Promise<ConflictRecord[]> {
   const { dataset, range, after, limit } = filter
-  let query = store.db
-    .selectFrom('conflicts')
-    .innerJoin('datasets', 'datasets.id', 'conflicts.dataset')
-    .selectAll('conflicts')
-    .select('datasets.name as dataset_name')
+  let query = withDataset(store)
     .where('conflicts.state', '=', open)
     .where('conflicts.id', '>', after)
     .orderBy('conflicts.id')
     .limit(limit)
   if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
   if (range !== undefined) query = query.where(within(range))
+  return (await query.execute()).map(decode)
+}
+
+const withDataset = (store: Store) =>
+  store.db
+    .selectFrom('conflicts')
+    .innerJoin('datasets', 'datasets.id', 'conflicts.dataset')
+    .selectAll('conflicts')
+    .select('datasets.name as dataset_name')
+
+export async function findConflicts(
+  store: Store,
+  filter: ConflictFilter,
+): Promise<ConflictRecord[]> {
+  const { ids, dataset, key, prefix, kind, states, since, before, limit } = filter
+  if (ids?.length === 0) return []
+  let query = withDataset(store).orderBy('conflicts.id', 'desc').limit(limit)
+  if (ids !== undefined) query = query.where('conflicts.id', 'in', ids)
+  if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
+  if (key !== undefined) query = query.where('conflicts.key', '=', key)
+  // By characters, in both engines: an upper bound by bytes would have to be made up.
+  if (prefix) query = query.where(sql`substr(conflicts.key, 1, length(${prefix}))`, '=', prefix)
+  if (kind !== undefined) query = query.where('conflicts.kind', '=', kind)
+  if (states !== undefined) query = query.where('conflicts.state', 'in', states)
+  if (before !== undefined) query = query.where('conflicts.id', '<', before)
+  if (since !== undefined) {
+    query = query.where(({ or, eb }) =>
+      or([eb('conflicts.opened_at', '>=', since), eb('conflicts.ended_at', '>=', since)]),
+    )
+  }
   return (await query.execute()).map(decode)
 }
 

@@ -120,6 +120,7 @@ function assemble(store: Store, where: string): Catalog {
     openConflict: on(conflicts.openConflict),
     endConflict: on(conflicts.endConflict),
     openConflicts: on(conflicts.openConflicts),
+    findConflicts: on(conflicts.findConflicts),
     countOpenConflicts: on(conflicts.countOpenConflicts),
     getUpload: on(uploads.getUpload),
     putUpload: on(uploads.putUpload),

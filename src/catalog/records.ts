@@ -174,6 +174,19 @@ export interface ConflictRecord {
   resolution: Resolution | null
 }
 
+/** All that are given must hold. */
+export interface ConflictFilter {
+  ids?: number[]
+  dataset?: string
+  key?: Key
+  prefix?: Key
+  kind?: Conflict['kind']
+  states?: ConflictRecord['state'][]
+  since?: number
+  before?: number
+  limit: number
+}
+
 export interface Resolution {
   strategy: string
   rule: string

@@ -97,4 +97,29 @@ describe.each(engines)('conflicts on $engine', ({ make }) => {
     expect(await keys(of('\uFF5F', null))).toEqual(['\u{1F600}'])
     expect(await keys(of(null, 'c\0'))).toEqual(['c', 'a', 'b'])
   })
+
+  it('finds them by number, key, prefix, kind, state and time, newest first, page by page', async () => {
+    const catalog = await open()
+    const keys = ['a/1', 'a/2', 'a', 'b%_/\u{1F600}']
+    for (const [i, key] of keys.entries()) {
+      const kind = i === 1 ? ('update/delete' as const) : ('update/update' as const)
+      await catalog.openConflict(dataset, 1, key, conflictOf(key, { kind }), 10 * i)
+    }
+    const end = { resolution: null, conflict: null, identity: null }
+    await catalog.endConflict(dataset, 2, 'a', { ...end, state: 'closed', at: 99 })
+    const found = async (filter: Partial<Parameters<typeof catalog.findConflicts>[0]>) =>
+      (await catalog.findConflicts({ limit: 9, ...filter })).map(({ key }) => key)
+    expect(await found({})).toEqual(keys.toReversed())
+    expect(await found({ ids: [1, 3] })).toEqual(['a', 'a/1'])
+    expect(await found({ key: 'a' })).toEqual(['a'])
+    expect(await found({ prefix: 'a/' })).toEqual(['a/2', 'a/1'])
+    expect(await found({ prefix: 'b%_/\u{1F600}' })).toEqual(['b%_/\u{1F600}'])
+    expect(await found({ kind: 'update/delete' })).toEqual(['a/2'])
+    expect(await found({ states: ['closed'] })).toEqual(['a'])
+    expect(await found({ states: ['open'], since: 20 })).toEqual(['b%_/\u{1F600}'])
+    expect(await found({ since: 50 })).toEqual(['a'])
+    expect(await found({ limit: 2, before: 4 })).toEqual(['a', 'a/2'])
+    expect(await found({ dataset: 'another' })).toEqual([])
+    expect(await found({ ids: [] })).toEqual([])
+  })
 })

@@ -1,9 +1,9 @@
-import { createInterface } from 'node:readline/promises'
 import { type Config, type DatasetConfig, replicasOf } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { createLocations } from '../../locations.ts'
 import { hostId } from '../../temporal/host.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { confirm } from '../confirm.ts'
 import { openRunOf } from '../open-run.ts'
 import { count } from '../output.ts'
 import { glance } from '../serve.ts'
@@ -38,7 +38,13 @@ export async function run(
     output.line(`${' '.repeat(location.length)}  is ${found}`)
     output.line('  What is known of it is forgotten: as if it never held a key.')
     for (const dataset of datasets) output.line(`  ${nextSync(dataset, location)}`)
-    await confirm(context, location, options.yes === true)
+    await confirm(context, {
+      ask: 'Rebind it?',
+      yes: options.yes === true,
+      wanted: `rebinding ${location} wants a yes`,
+      next: `tidemark rebind ${location} --yes`,
+      refused: `${location} stays bound to what it was`,
+    })
     let forgotten = 0
     // Holds first: with the new identity and the old holds, what it lacks would count as deleted.
     for (const dataset of datasets) forgotten += await catalog.dropHolds(dataset.name, location)
@@ -112,23 +118,4 @@ function nextSync({ name, direction, source, drift }: DatasetConfig, location: s
   }
   const adopts = `${sync} adopts what is equal, writes to it what it lacks`
   return `${adopts}, and ${differing[drift]}; ${never}.`
-}
-
-async function confirm(context: CommandContext, location: string, yes: boolean): Promise<void> {
-  if (yes) return
-  if (context.json || !process.stdin.isTTY) {
-    throw new UserError('confirmation-needed', `rebinding ${location} wants a yes`, {
-      next: `tidemark rebind ${location} --yes`,
-    })
-  }
-  const ask = createInterface({ input: process.stdin, output: process.stderr })
-  // On a terminal it takes Ctrl-C for itself.
-  ask.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-  try {
-    const answer = await ask.question('Rebind it? [y/N] ', { signal: context.signal })
-    if (/^y(es)?$/i.test(answer.trim())) return
-  } finally {
-    ask.close()
-  }
-  throw new UserError('not-confirmed', `${location} stays bound to what it was`, {})
 }
