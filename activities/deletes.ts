@@ -76,6 +76,11 @@ function isDelete({ item }: ItemRecord): boolean {
   return item?.actions.some((action) => action.do === 'delete') ?? false
 }
 
+/** A person has seen these very keys. */
+function isAskedFor({ mode, request }: RunRecord): boolean {
+  return mode === 'approve' || request !== null
+}
+
 interface Doubts {
   /** By replica: why nothing is known of it in this run. */
   unknown: ReadonlyMap<string, string>
@@ -94,10 +99,9 @@ async function doubtsOf(catalog: Catalog, record: RunRecord): Promise<Doubts> {
       ? await catalog.runReplicas(record.base)
       : replicas
   const emptied = scanned.filter(({ seen, gone }) => seen === 0 && gone > 1)
-  const approved = record.mode === 'approve'
   return {
     unknown: new Map(unknown),
-    emptied: new Set(approved ? [] : emptied.map(({ replica }) => replica)),
+    emptied: new Set(isAskedFor(record) ? [] : emptied.map(({ replica }) => replica)),
   }
 }
 
@@ -153,7 +157,7 @@ async function carryOutVerdicts(
 }
 
 /**
- * Counted over a rolling day across runs, approved ones excluded, against the most live heads that
+ * Counted over a rolling day across runs, without those that a person asked for, against the most live heads that
  * there were at the beginning of one (the day's first run may have filled an empty dataset); every
  * create of the same content excuses one delete: it is a rename.
  */
@@ -164,10 +168,10 @@ async function overLimit(
   deletes: number,
   renames: number,
 ): Promise<string | null> {
-  if (record.mode === 'approve' || deletes === 0) return null
+  if (isAskedFor(record) || deletes === 0) return null
   const since = deps.clock() - deleteWindowMs
   const runs = await deps.catalog.listRuns({ dataset: dataset.name, since, limit: 10_000 })
-  const earlier = runs.filter((one) => one.run !== record.run && one.mode !== 'approve')
+  const earlier = runs.filter((one) => one.run !== record.run && !isAskedFor(one))
   // A run whose deletes failed excused more than it carried out.
   const carriedOut = earlier.map(({ counts }) => Math.max(0, counts.deletes - counts.renames))
   const before = carriedOut.reduce((sum, more) => sum + more, 0)

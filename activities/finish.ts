@@ -17,8 +17,10 @@ export async function finishRun(
   const record = await catalog.getRun(run)
   if (record === null) throw new Error(`there is no run ${run}`)
   const lost = (await catalog.runReplicas(run)).filter(({ state }) => state === 'unknown')
-  const open = await catalog.countOpenConflicts(record.dataset)
   const items = await catalog.countItems(run)
+  // A run of selected keys answers for these alone.
+  const asked = record.request !== null
+  const open = asked ? (items.open ?? 0) : await catalog.countOpenConflicts(record.dataset)
   const counts: RunCounts = { ...record.counts, conflicts: open }
   // Cancelled or failed in the middle: what wasn't done is planned again by the next run.
   const state = stateOf(record, how, {

@@ -4,7 +4,7 @@ import type { RunRecord } from '../src/catalog/catalog.ts'
 import { type Config, type DatasetConfig, policyOf } from '../src/config/index.ts'
 import { RETRIED, StoreError, UserError } from '../src/errors.ts'
 import { listTriesMax, rangeKeysMax } from '../src/limits.ts'
-import type { KeyRange, Policy, RunNumber } from '../src/model.ts'
+import type { Key, KeyRange, Policy, RunNumber } from '../src/model.ts'
 import type { SyncInput } from '../workflows/messages.ts'
 import { type Deps, datasetOf } from './run-context.ts'
 
@@ -46,17 +46,19 @@ export async function prepareRun(
     await takeStored(deps, input.base, run, input.mode)
     return { run, ranges: 0, refused: false }
   }
-  return { run, ranges: await cutRanges(deps, dataset, run, known), refused: false }
+  const bounds = await boundsOf(deps, dataset, input.request ?? null, known)
+  return { run, ranges: await cutRanges(deps, run, bounds), refused: false }
 }
 
-/** The run's record; a retry finds the one it made. What else is open of this dataset is dead. */
+/** The run's record; a retry finds the one it made. What else is open under its workflow's id is
+ *  dead: Temporal runs one of them at a time. */
 async function beginRun(
   deps: Deps,
   input: SyncInput,
   { workflowId, runId }: { workflowId: string; runId: string },
 ): Promise<RunNumber> {
   const { catalog } = deps
-  const recent = await catalog.listRuns({ dataset: input.dataset, limit: 20 })
+  const recent = await catalog.listRuns({ dataset: input.dataset, workflowId, limit: 20 })
   const mine = recent.find((one) => one.temporalRunId === runId)
   if (mine) return mine.run
   for (const dead of recent.filter((one) => one.state === 'running')) {
@@ -69,6 +71,7 @@ async function beginRun(
     state: 'running',
     configDigest: input.configDigest,
     base: input.base,
+    request: await requestOf(deps, input),
     startedAt: deps.clock(),
     liveAtStart: await catalog.countLive(input.dataset),
     workflowId,
@@ -76,8 +79,15 @@ async function beginRun(
   })
 }
 
+/** What carries out a plan that a person asked for is asked for by them, too. */
+async function requestOf({ catalog }: Deps, { request, base }: SyncInput): Promise<number | null> {
+  if (request !== undefined || base === null) return request ?? null
+  return (await catalog.getRun(base))?.request ?? null
+}
+
 /** Exactly that plan, or not at all. */
 async function refusal(deps: Deps, input: SyncInput): Promise<RunRecord['problem']> {
+  if (input.request !== undefined) return await requestRefusal(deps, input.request, input.dataset)
   if (input.base === null) return null
   const base = await deps.catalog.getRun(input.base)
   const again = `Make a new plan: \`tidemark plan ${input.dataset}\`.`
@@ -99,6 +109,16 @@ async function refusal(deps: Deps, input: SyncInput): Promise<RunRecord['problem
   await deps.catalog.updateRun(base.run, { state: 'superseded' })
   const message = `A later run changed "${key}" since run ${base.run} was planned.`
   return { code: 'plan-superseded', message, next: again }
+}
+
+async function requestRefusal(
+  { catalog }: Deps,
+  id: number,
+  dataset: string,
+): Promise<RunRecord['problem']> {
+  const request = await catalog.getRequest(id)
+  if (request?.dataset === dataset) return null
+  return { code: 'request-unknown', message: `${dataset} has no request ${id}.` }
 }
 
 async function takeStored(
@@ -191,22 +211,26 @@ async function checkIdentity(deps: Deps, replica: string, identity: string): Pro
 
 /**
  * By the baseline, where the stores can start a listing in the middle. Else one open range, which
- * the scan cuts as it goes, so that its listings are read once.
+ * the scan cuts as it goes, so that its listings are read once. Selected keys need no listing.
  */
-async function cutRanges(
-  deps: Deps,
+async function boundsOf(
+  { catalog, rangeKeys }: Deps,
   dataset: DatasetConfig,
-  run: RunNumber,
+  request: number | null,
   known: Connector[],
-): Promise<number> {
+): Promise<Key[]> {
+  const max = rangeKeys?.max ?? rangeKeysMax
+  if (request !== null) return await catalog.requestBounds(request, max)
   const startable = known.every(({ traits }) => traits.listStart)
-  const max = deps.rangeKeys?.max ?? rangeKeysMax
-  const bounds = startable ? await deps.catalog.baselineBounds(dataset.name, max) : []
+  return startable ? await catalog.baselineBounds(dataset.name, max) : []
+}
+
+async function cutRanges({ catalog }: Deps, run: RunNumber, bounds: Key[]): Promise<number> {
   const ranges: KeyRange[] = []
   for (let i = 0; i <= bounds.length; i++) {
     ranges.push({ from: bounds[i - 1] ?? null, to: bounds[i] ?? null })
   }
   // A retry of prepare finds the ranges that were made: numbers begin at 0.
-  if ((await deps.catalog.getRange(run, 0)) === null) await deps.catalog.addRanges(run, ranges)
+  if ((await catalog.getRange(run, 0)) === null) await catalog.addRanges(run, ranges)
   return ranges.length
 }

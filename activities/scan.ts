@@ -1,6 +1,7 @@
 /**
  * scan → reconcile: one page of a range. The replicas' listings and the baseline are joined as
  * streams until a batch of items is found, the range ends, or it has grown long enough to be cut.
+ * A run that a person asked for looks at its selected keys instead (`selected.ts`).
  */
 import type { Catalog, ConflictRecord, RangeRecord } from '../src/catalog/catalog.ts'
 import { RETRIED, StoreError } from '../src/errors.ts'
@@ -12,8 +13,9 @@ import { reconcile } from '../src/sync/reconcile.ts'
 import { isUnchanged } from '../src/sync/unchanged.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
-import { listingOf } from './listing.ts'
+import { listingOf, type ResumableListing } from './listing.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
+import { type SelectedKey, selectedKeys } from './selected.ts'
 import {
   emptyTally,
   type TalliedKey,
@@ -88,18 +90,19 @@ async function scanOnce(
   const moment: Moment = { run: record.run, from, to: deps.clock() }
   const open = await openConflictsOf(catalog, dataset.name, range)
   const scan: Scan = { deps, context, range, moment, attempt, open }
-  const listings = context.replicas.map((replica) =>
-    listingOf(replica, range.range, range.cursor, range.resume[replica.name], attempt.signal),
-  )
-  const rows = baselinePages(catalog, dataset.name, range)
+  const listings = record.request === null ? listingsOf(context, range, attempt.signal) : []
   const cut = deps.rangeKeys?.cut ?? rangeKeysCut
   const batchKeys = Math.min(listPageKeys, cut, dataset.batchSize)
+  const batches: AsyncIterable<(JoinedKey & Partial<SelectedKey>)[]> =
+    record.request === null
+      ? mergeJoin(listings, baselinePages(catalog, dataset.name, range), batchKeys)
+      : selectedKeys(deps, context, range, batchKeys, attempt.signal)
   const found = emptyTally()
   let cursor = range.cursor
   let ended = true
   let cutAt: Key | null = null
   try {
-    for await (const batch of mergeJoin(listings, rows, batchKeys)) {
+    for await (const batch of batches) {
       // A listing that is gone on with repeats what the page before had.
       const fresh = batch.find(({ key }) => cursor === null || compareKeys(key, cursor) > 0)
       if (!fresh) continue
@@ -168,7 +171,11 @@ async function waiting({ catalog }: Deps, run: RunNumber, rangeNumber: number) {
 
 // ── one batch ───────────────────────────────────────────────────────────────────────────────────
 
-async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promise<void> {
+async function decideBatch(
+  scan: Scan,
+  batch: (JoinedKey & Partial<SelectedKey>)[],
+  found: Tally,
+): Promise<void> {
   const { context, range } = scan
   const undecided: TalliedKey[] = []
   for (const joined of batch) {
@@ -186,7 +193,8 @@ async function decideBatch(scan: Scan, batch: JoinedKey[], found: Tally): Promis
       if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
       continue
     }
-    const one = { ...joined, unholdable: holdable(context, joined), unlearned: {} }
+    const unholdable = holdable(context, joined)
+    const one = { ...joined, unholdable, unlearned: joined.unlearned ?? {} }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
     else await note(scan, found, one, decision)
@@ -244,6 +252,16 @@ async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): P
 }
 
 // ── around it ───────────────────────────────────────────────────────────────────────────────────
+
+function listingsOf(
+  context: RunContext,
+  { range, cursor, resume }: RangeRecord,
+  signal: AbortSignal,
+): ResumableListing[] {
+  return context.replicas.map((replica) =>
+    listingOf(replica, range, cursor, resume[replica.name], signal),
+  )
+}
 
 async function* baselinePages(
   catalog: Catalog,

@@ -29,6 +29,8 @@ export async function dropUploads(
 
 /** Uploads that were saved last before then (ms) are of no use to any later run. */
 function staleBefore({ record }: RunContext, state: RunState, now: number): number {
+  // It knows of its own keys alone, and may run beside the dataset's run.
+  if (record.request !== null) return now - uploadsKeptMs
   // Nobody wants any of it.
   if (state === 'cancelled') return Number.MAX_SAFE_INTEGER
   // Every key has become what it should be, without them.
@@ -37,9 +39,9 @@ function staleBefore({ record }: RunContext, state: RunState, now: number): numb
 }
 
 /** Where this dataset writes: no other one writes there, but it may read. */
-function written({ policy, replicas }: RunContext): Connector[] {
+function written({ policy, record, replicas }: RunContext): Connector[] {
   return replicas.flatMap(({ name, connector }) => {
-    const read = policy.direction === 'one-way' && name === policy.source
+    const read = policy.direction === 'one-way' && name === policy.source && !record.request
     return connector === null || read ? [] : [connector]
   })
 }

@@ -15,6 +15,8 @@ export interface SyncInput {
   base: number | null
   /** user@host who asked for it; a Schedule has none. */
   by?: string
+  /** What a person asked for: the run looks at the keys that it selects, and at no others. */
+  request?: number
   /** The task queue of the activities: the host's own where the dataset has folders. */
   queue: string
   /** Set when the workflow continues as new: the run goes on where it was. */

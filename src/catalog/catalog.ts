@@ -84,6 +84,7 @@ export interface Catalog {
   /** Newest first; behind `before`, begun at `since` (ms) or later. */
   listRuns(filter: {
     dataset?: string
+    workflowId?: string
     before?: RunNumber
     since?: number
     limit: number

@@ -58,11 +58,12 @@ export async function getRun(store: Store, run: RunNumber): Promise<RunRecord | 
 
 export async function listRuns(
   store: Store,
-  filter: { dataset?: string; before?: RunNumber; since?: number; limit: number },
+  filter: Parameters<Catalog['listRuns']>[0],
 ): Promise<RunRecord[]> {
-  const { dataset, before, since, limit } = filter
+  const { dataset, workflowId, before, since, limit } = filter
   let query = runsWithDataset(store).orderBy('runs.run', 'desc').limit(limit)
   if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
+  if (workflowId !== undefined) query = query.where('runs.workflow_id', '=', workflowId)
   if (before !== undefined) query = query.where('runs.run', '<', before)
   if (since !== undefined) query = query.where('runs.started_at', '>=', since)
   return (await query.execute()).map(decode)

@@ -3,6 +3,7 @@ import type { Progress } from '../../workflows/messages.ts'
 import type { Catalog, RunRecord, RunReplica } from '../catalog/catalog.ts'
 import { type DatasetConfig, nextTimes, replicasOf } from '../config/index.ts'
 import type { TemporalClient } from '../temporal/connection.ts'
+import { workflowIdOf } from '../temporal/start.ts'
 import { openRunOf } from './open-run.ts'
 
 export interface DatasetStatus {
@@ -38,7 +39,9 @@ export async function statusOf(
   temporal: TemporalClient | null,
 ): Promise<DatasetStatus> {
   const { name, enabled, direction, schedule } = dataset
-  const runs = await catalog.listRuns({ dataset: name, limit: runsMax })
+  // Runs of selected keys go on beside it, and say nothing of the dataset.
+  const workflowId = workflowIdOf(name)
+  const runs = await catalog.listRuns({ dataset: name, workflowId, limit: runsMax })
   const open = temporal && (await openRunOf(temporal, name))
   const current = open && (runs.find(({ temporalRunId }) => temporalRunId === open.runId) ?? null)
   const unended = runs.find(({ state }) => state === 'running') ?? null

@@ -5,7 +5,7 @@ import type { RunMode, RunRecord } from '../catalog/catalog.ts'
 import { EXIT, UserError } from '../errors.ts'
 import { isConnectionLost } from '../temporal/connection.ts'
 import { hostId, hostTaskQueue } from '../temporal/host.ts'
-import { startOptions, workflowIdOf } from '../temporal/start.ts'
+import { startOptions, workflowIdFor } from '../temporal/start.ts'
 import type { CommandContext } from './command.ts'
 import { openRunOf } from './open-run.ts'
 import { showProgress } from './progress.ts'
@@ -17,6 +17,8 @@ export interface RunRequest {
   dataset: string
   mode: RunMode
   base?: number
+  /** What a person asked for, by its number in the catalog: the run looks at its keys alone. */
+  request?: number
 }
 
 const pollMs = 200
@@ -42,6 +44,7 @@ export async function followRun(
     base: request.base ?? null,
     by: context.by,
     queue: queueOf(context, session, request.dataset),
+    ...(request.request === undefined ? {} : { request: request.request }),
   }
   for (;;) {
     context.signal.throwIfAborted()
@@ -81,7 +84,7 @@ async function startOrFind(session: ServedSession, input: SyncInput): Promise<St
     return { found: false, runId: handle.firstExecutionRunId }
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    const open = await openRunOf(session.temporal, input.dataset)
+    const open = await openRunOf(session.temporal, input.dataset, workflowIdFor(input))
     return open && { found: true, runId: open.runId }
   }
 }
@@ -125,7 +128,7 @@ async function untilEnded(
   let waited = false
   let ended = false
   let abortedAt: number | null = null
-  const outcome = outcomeOf(context, session, dataset, runId, cancels).finally(() => {
+  const outcome = outcomeOf(context, session, workflowIdFor(input), runId, cancels).finally(() => {
     ended = true
   })
   // Looked at below; here it must not count as unhandled while progress is shown.
@@ -153,7 +156,7 @@ async function untilEnded(
   } catch (error) {
     const record = await recordOf(session, dataset, runId)
     if (record && record.state !== 'running') return { record, waited }
-    throw signal.aborted || error instanceof UserError ? error : runFailed(session, dataset, error)
+    throw signal.aborted || error instanceof UserError ? error : runFailed(session, input, error)
   } finally {
     progress.end()
   }
@@ -171,6 +174,7 @@ function notWaited(context: CommandContext, dataset: string, cancels: boolean): 
 /** A sync joins a sync of the same config: it is the run that was asked for. */
 function joins(record: RunRecord, input: SyncInput): boolean {
   if (input.mode !== 'sync' || record.mode !== 'sync') return false
+  if (record.request !== (input.request ?? null)) return false
   return record.configDigest === input.configDigest
 }
 
@@ -178,15 +182,13 @@ function joins(record: RunRecord, input: SyncInput): boolean {
 async function outcomeOf(
   context: CommandContext,
   session: ServedSession,
-  dataset: string,
+  workflowId: string,
   runId: string,
   cancels: boolean,
 ): Promise<SyncResult> {
   return await connected(context, session, async () => {
     const { workflow } = session.temporal.client
-    const handle = workflow.getHandle(workflowIdOf(dataset), undefined, {
-      firstExecutionRunId: runId,
-    })
+    const handle = workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
     const cancelling = Promise.withResolvers<never>()
     const cancel = () => {
       if (!(context.signal.reason instanceof HandOver)) handle.cancel().catch(cancelling.reject)
@@ -201,10 +203,10 @@ async function outcomeOf(
   })
 }
 
-function runFailed(session: ServedSession, dataset: string, cause: unknown): UserError {
+function runFailed(session: ServedSession, input: SyncInput, cause: unknown): UserError {
   const words = rootOf(cause).message
-  return new UserError('run-failed', `the run of ${dataset} failed: ${words}`, {
-    where: session.server?.ui ?? workflowIdOf(dataset),
+  return new UserError('run-failed', `the run of ${input.dataset} failed: ${words}`, {
+    where: session.server?.ui ?? workflowIdFor(input),
     next: "See the run in Temporal's UI; then start it again: what was done isn't done twice.",
     exit: EXIT.failed,
     cause,
@@ -226,7 +228,7 @@ async function recordOf(
   dataset: string,
   runId: string,
 ): Promise<RunRecord | null> {
-  const recent = await catalog.listRuns({ dataset, limit: 5 })
+  const recent = await catalog.listRuns({ dataset, limit: 20 })
   return recent.find(({ temporalRunId }) => temporalRunId === runId) ?? null
 }
 

@@ -24,12 +24,12 @@ export interface OpenRun {
 
 const answerMs = 5_000
 
-/** null: none is open. */
+/** null: none is open. Where no workflow is named, the one that holds the dataset. */
 export async function openRunOf(
   { client, connection }: TemporalClient,
   dataset: string,
+  workflowId = workflowIdOf(dataset),
 ): Promise<OpenRun | null> {
-  const workflowId = workflowIdOf(dataset)
   const latest = client.workflow.getHandle(workflowId)
   try {
     const { status, raw } = await latest.describe()

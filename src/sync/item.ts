@@ -38,8 +38,10 @@ export function buildItem(
   { overwritten = [], kept = [] }: Drift = {},
 ): PlanItem | null {
   const { key, rev, row, seen, policy, moment } = situation
-  // A key gets one version a run: what changed again since is the next run's.
-  if (row?.head.run === moment.run && wanted.run === moment.run && wanted !== row.head) return null
+  // A key gets one version a run, and none behind that of a later run (of selected keys) which went
+  // on beside this one: what changed since is the next run's.
+  const passed = row !== null && row.head.run >= moment.run
+  if (passed && wanted.run === moment.run && wanted !== row.head) return null
   const head = withShown(wanted, situation)
   const sources = sourcesOf(situation, head)
   const actions: Action[] = []

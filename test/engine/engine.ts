@@ -22,6 +22,7 @@ import {
 } from '../../src/config/index.ts'
 import { deleteLimits } from '../../src/limits.ts'
 import { createLocations } from '../../src/locations.ts'
+import { workflowIdFor } from '../../src/temporal/start.ts'
 import { createDeps } from '../../src/worker.ts'
 
 export interface Engine {
@@ -42,6 +43,8 @@ export interface Engine {
 export interface RunOptions {
   mode?: RunMode
   base?: number
+  /** The run looks at the keys that this one selects. */
+  request?: number
   /** Called when the puts have been carried out, before the deletes are weighed. */
   beforeDeletes?: (run: number) => Promise<void> | void
   /** Called by the fence: immediately before each write that counts, and before each commit. */
@@ -101,7 +104,7 @@ export async function createEngine(
 
   let executions = 0
   async function run(given: RunOptions = {}) {
-    const { mode = 'sync', base, signal = new AbortController().signal } = given
+    const { mode = 'sync', base, request, signal = new AbortController().signal } = given
     const input = {
       dataset: 'data',
       mode,
@@ -109,8 +112,9 @@ export async function createEngine(
       configDigest: config.digest,
       base: base ?? null,
       queue: 'none',
+      ...(request === undefined ? {} : { request }),
     }
-    const execution = { workflowId: 'sync/data', runId: `execution-${++executions}` }
+    const execution = { workflowId: workflowIdFor(input), runId: `execution-${++executions}` }
     const prepared = await prepareRun(deps, input, execution, signal)
     const number = prepared.run
     let how: HowEnded = prepared.refused ? 'refused' : 'ended'
