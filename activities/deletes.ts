@@ -157,9 +157,9 @@ async function carryOutVerdicts(
 }
 
 /**
- * Counted over a rolling day across runs, without those that a person asked for, against the most live heads that
- * there were at the beginning of one (the day's first run may have filled an empty dataset); every
- * create of the same content excuses one delete: it is a rename.
+ * Counted over a rolling day across runs, without what a person asked for, against the most live
+ * heads that there were at the beginning of one (the day's first run may have filled an empty
+ * dataset); every create of the same content excuses one delete: it is a rename.
  */
 async function overLimit(
   deps: Deps,

@@ -4,12 +4,13 @@
  */
 import type { Connector } from '../connectors/connector.ts'
 import type { RangeRecord } from '../src/catalog/catalog.ts'
-import { RETRIED, StoreError } from '../src/errors.ts'
-import { listTriesMax, transfersMax } from '../src/limits.ts'
+import { StoreError } from '../src/errors.ts'
+import { transfersMax } from '../src/limits.ts'
 import type { Directive, Key, Observation, Outcome } from '../src/model.ts'
 import { keyProblem } from '../src/sync/keys.ts'
 import type { JoinedKey } from '../src/sync/merge-join.ts'
 import { eachLimited } from './lanes.ts'
+import { patiently } from './patiently.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
 export interface SelectedKey extends JoinedKey {
@@ -81,17 +82,12 @@ async function statOnce(
 ): Promise<Observation | StoreError> {
   // Absent where the store can't hold it: whoever asks for the observations finds the reason.
   if (keyProblem(key, connector.traits.keys) !== null) return { kind: 'absent' }
-  for (let tries = 1; ; tries++) {
-    try {
-      const entry = await connector.stat(key, { signal })
-      return entry ? { kind: 'entry', entry } : { kind: 'absent' }
-    } catch (error) {
-      if (signal.aborted || !(error instanceof StoreError)) throw error
-      if (!RETRIED[error.code] || tries >= listTriesMax) {
-        if (REPLICAS.has(error.code)) throw error
-        return error
-      }
-      await new Promise((wake) => setTimeout(wake, 250 * tries))
-    }
+  try {
+    const entry = await patiently(signal, () => connector.stat(key, { signal }))
+    return entry ? { kind: 'entry', entry } : { kind: 'absent' }
+  } catch (error) {
+    if (signal.aborted || !(error instanceof StoreError)) throw error
+    if (REPLICAS.has(error.code)) throw error
+    return error
   }
 }

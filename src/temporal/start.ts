@@ -19,8 +19,8 @@ export function startOptions(config: Config, input: SyncInput) {
   }
 }
 
-/** A sync of selected keys runs beside the dataset's: each row's rev decides. What is planned first,
- *  and applied as a whole, holds the dataset as every plan does. */
+/** A sync of selected keys runs beside the dataset's: each row's rev decides. What is planned
+ *  first, and applied as a whole, holds the dataset as every plan does. */
 export function workflowIdFor({ dataset, mode, request }: SyncInput): string {
   const beside = mode === 'sync' && request !== undefined
   return beside ? `keys/${dataset}/${request}` : workflowIdOf(dataset)
