@@ -53,6 +53,9 @@ export interface Page {
    *  but for a `marker`: a store's own object for a folder, whose keys are listed like all others.
    * */
   skipped: { key: Key; reason: string; marker?: true }[]
+  /** Of a listing that begins in mid-folder, in its first page: what was skipped before that begin
+   *  and hides keys behind it. `prefix` ends with a slash. Those keys are unknown, not absent. */
+  hidden?: { prefix: Key; reason: string }[]
   /** Where the next page starts; absent on the last page, which alone means "ended well". */
   resume?: string
 }

@@ -46,6 +46,8 @@ interface Walk {
   to: Key | null
   folders: Folder[]
   page: Page
+  /** For the first page. */
+  hidden: NonNullable<Page['hidden']>
   slow: boolean
   sliceStart: number
 }
@@ -60,9 +62,10 @@ export async function* list(
   const root = requireRoot(place, 'list')
   // The least key behind the one where the page before it ended.
   const from = resume === undefined ? range.from : `${resume}\0`
-  const page = { entries: [], skipped: [] }
-  const walk: Walk = { place, from, to: range.to, folders: [], page, slow: false, sliceStart: 0 }
-  walk.sliceStart = performance.now()
+  const walk: Walk = {
+    ...{ place, from, to: range.to, folders: [], page: { entries: [], skipped: [] }, hidden: [] },
+    ...{ slow: false, sliceStart: performance.now() },
+  }
   try {
     await open(walk, '')
     for (let more = true; more; ) {
@@ -75,6 +78,7 @@ export async function* list(
       const done = walk.page
       walk.page = { entries: [], skipped: [] }
       if (more) done.resume = lastOf(done)
+      if (walk.hidden.length > 0) done.hidden = walk.hidden.splice(0)
       yield done
       walk.sliceStart = performance.now()
       refuseCancelled(place, 'list', undefined, signal)
@@ -126,7 +130,8 @@ async function open(walk: Walk, path: string): Promise<void> {
   let children: Dirent[]
   try {
     // It was a folder when its parent was read; by now it may be a link that leads elsewhere.
-    if (path !== '' && lstatSync(full).isSymbolicLink()) return
+    const stat = path === '' ? undefined : lstatSync(full, { bigint: true })
+    if (stat?.isSymbolicLink()) return skipFolder(walk, path, kindOf(stat))
     children = walk.slow
       ? await readdir(full, { withFileTypes: true })
       : readdirSync(full, { withFileTypes: true })
@@ -135,9 +140,9 @@ async function open(walk: Walk, path: string): Promise<void> {
     // Whether the root itself has vanished is asked before the page is given.
     if (vanished && path !== '') return
     if (vanished) requireRoot(place, 'list')
-    if (isUnreadable(walk, path, error)) {
-      walk.page.skipped.push({ key: path, reason: `the folder cannot be read: ${errnoOf(error)}` })
-      return
+    // One below the root that is closed to us (`lost+found`) hides what is in it, and no more.
+    if (path !== '' && ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '')) {
+      return skipFolder(walk, path, `the folder cannot be read: ${errnoOf(error)}`)
     }
     throw translated(place, 'list', path === '' ? undefined : path, error)
   }
@@ -150,14 +155,30 @@ async function open(walk: Walk, path: string): Promise<void> {
   if (damaged) markUnreadable(folder, full)
   sortNames(folder.names)
   folder.at = firstFrom(folder, walk.from)
+  await noteHidden(walk, folder)
   walk.folders.push(folder)
 }
 
-/** A folder below the root that is closed to us (`lost+found`) hides what is in it, and no more. A
- *  range that begins inside it would have no key left to say so by: there the listing fails. */
-function isUnreadable({ from }: Walk, path: string, error: unknown): boolean {
-  const closed = ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '')
-  return closed && path !== '' && !(from?.startsWith(path) ?? false)
+/** `path` ends with its slash. A listing that begins inside it passed its name before. */
+function skipFolder({ page, hidden, from }: Walk, path: string, reason: string): void {
+  if (from?.startsWith(path)) hidden.push({ prefix: path, reason })
+  else page.skipped.push({ key: path, reason })
+}
+
+/** What lies before the begin under a name that is no folder's (`a`, a symlink) would have been
+ *  skipped, and the keys below it (`a/x`) with it: they may come behind the begin (`a-x`). */
+async function noteHidden(walk: Walk, folder: Folder): Promise<void> {
+  const { from, hidden } = walk
+  if (!from?.startsWith(folder.path)) return
+  const names = folder.names.slice(0, folder.at).filter((name) => {
+    const next = from.charAt(folder.path.length + name.length)
+    return !name.endsWith('/') && from.startsWith(folder.path + name) && next <= '/'
+  })
+  const stats = await statsOf(walk, folder, names)
+  names.forEach((name, index) => {
+    const reason = skipReason(folder, name, stats[index])
+    if (reason !== null) hidden.push({ prefix: `${folder.path}${name}/`, reason })
+  })
 }
 
 /** Node gives U+FFFD for bytes that aren't UTF-8: only the raw names tell those from real ones. */
@@ -223,16 +244,17 @@ async function visitFiles(walk: Walk, folder: Folder): Promise<void> {
   names.forEach((name, index) => {
     const key = folder.path + name
     const stat = stats[index]
-    if (folder.unreadable?.has(name)) {
-      page.skipped.push({ key, reason: 'the name is not UTF-8' })
-    } else if (folder.path === '' && name === ownFolder) {
-      page.skipped.push({ key, reason: 'this name is kept for Tidemark' })
-    } else if (stat?.isFile()) {
-      page.entries.push(entryOf(key, stat, now))
-    } else if (stat !== undefined && !stat.isDirectory()) {
-      page.skipped.push({ key, reason: kindOf(stat) })
-    }
+    const reason = skipReason(folder, name, stat)
+    if (reason !== null) page.skipped.push({ key, reason })
+    else if (stat?.isFile()) page.entries.push(entryOf(key, stat, now))
   })
+}
+
+/** null: a file; or nothing any more, or a folder since. */
+function skipReason(folder: Folder, name: string, stat: BigIntStats | undefined): string | null {
+  if (folder.unreadable?.has(name)) return 'the name is not UTF-8'
+  if (folder.path === '' && name === ownFolder) return 'this name is kept for Tidemark'
+  return stat === undefined || stat.isFile() || stat.isDirectory() ? null : kindOf(stat)
 }
 
 /** undefined: gone since its folder was read. */

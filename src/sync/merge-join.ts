@@ -91,6 +91,7 @@ async function fillLane(lane: Lane): Promise<void> {
     else {
       lane.items = itemsOf(next.value)
       lane.at = 0
+      lane.hidden.push(...(next.value.hidden ?? []))
     }
   }
 }

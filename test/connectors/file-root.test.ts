@@ -151,7 +151,11 @@ describe('what the system refuses', () => {
       const [page] = await pagesOf(connector)
       expect(page?.entries.map(({ key }) => key)).toEqual(['b/k'])
       expect(page?.skipped).toEqual([{ key: 'a/', reason: 'the folder cannot be read: EACCES' }])
-      await failsWith('denied', keysOf(connector, { from: 'a/b', to: null }))
+      const [inside] = await pagesOf(connector, { from: 'a/b', to: null })
+      expect(inside?.hidden).toEqual([
+        { prefix: 'a/', reason: 'the folder cannot be read: EACCES' },
+      ])
+      expect(inside?.entries.map(({ key }) => key)).toEqual(['b/k'])
       await failsWith('denied', connector.stat('a/k', calling()))
     })
     fs.chmodSync(at('a'), 0o755)

@@ -130,6 +130,35 @@ describe('no path leaves the root', () => {
   })
 })
 
+describe('a listing that begins behind a name that is no key', () => {
+  const hiddenFrom = async (from: string) => {
+    const pages = await pagesOf(connector, { from, to: null })
+    expect(pages.flatMap(({ skipped }) => skipped)).toEqual([])
+    return pages.map(({ hidden }) => hidden)
+  }
+
+  it('says what that hides, once: the keys below are not gone', async () => {
+    foreign('a/target', '1')
+    foreign('b/file', '1')
+    fs.symlinkSync(at('a'), at('b/way'))
+    const hidden = [{ prefix: 'b/way/', reason: 'a symbolic link' }]
+    // Between `b/way` and `b/way/x`, in it, and far below.
+    for (const from of ['b/way-x', 'b/way/x', 'b/way/x/y/z']) {
+      expect(await hiddenFrom(from)).toEqual([hidden])
+    }
+    for (const from of ['b/way0', 'b/wax', 'b/file/x', 'c', 'b/nothing/x']) {
+      expect(await hiddenFrom(from)).toEqual([undefined])
+    }
+  })
+
+  it('where it is gone on with, too', async () => {
+    fs.symlinkSync(home, at('way'))
+    for (const name of ['a', 'b', 'c', 'd']) foreign(`way-${name}`, '1')
+    const [page] = await pagesOf(connector, { from: null, to: null }, 'way-b')
+    expect(page?.hidden).toEqual([{ prefix: 'way/', reason: 'a symlink' }])
+  })
+})
+
 describe('every change is seen', () => {
   it('also one that sets size and time back: the ctime moved', async () => {
     foreign('k', 'first')

@@ -167,6 +167,16 @@ describe('what may be called absent (I3)', () => {
     expect(keys.map(told)).toEqual(['dir-x =-', 'dir/ ?', 'dir/a =?', 'dir0 =-'])
   })
 
+  it('not what a skip before the begin of the listing hides, which is no key here', async () => {
+    async function* begun(): AsyncGenerator<Page> {
+      const hidden = [{ prefix: 'dir/', reason: 'a symlink' }]
+      yield { entries: [entry('dir-x')], skipped: [], hidden, resume: 'dir-x' }
+      yield { entries: [], skipped: [] }
+    }
+    const keys = await joined([{ pages: begun(), reason: '' }], baseline(['dir-y', 'dir/a', 'e']))
+    expect(keys.map(told)).toEqual(['dir-x +', 'dir-y =-', 'dir/a =?', 'e =-'])
+  })
+
   it('a folder skipped at one replica says nothing of another', async () => {
     const keys = await joined([listing(['skip:dir']), listing(['dir/b'])], baseline(['dir/a']))
     expect(keys.map(told)).toEqual(['dir ?-', 'dir/a =?-', 'dir/b ?+'])
