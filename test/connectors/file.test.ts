@@ -155,7 +155,7 @@ describe('a listing that begins behind a name that is no key', () => {
     fs.symlinkSync(home, at('way'))
     for (const name of ['a', 'b', 'c', 'd']) foreign(`way-${name}`, '1')
     const [page] = await pagesOf(connector, { from: null, to: null }, 'way-b')
-    expect(page?.hidden).toEqual([{ prefix: 'way/', reason: 'a symlink' }])
+    expect(page?.hidden).toEqual([{ prefix: 'way/', reason: 'a symbolic link' }])
   })
 })
 
