@@ -1,10 +1,13 @@
 /** The locations that a process has open: each opened once, whatever run asks for it. */
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Connector } from '../connectors/connector.ts'
 import { openConnector } from '../connectors/index.ts'
 import type { LocationOptions } from '../connectors/options.ts'
 import { type Config, resolveReferences } from './config/index.ts'
 import { UserError } from './errors.ts'
 import { partBytes, transfersMax } from './limits.ts'
+import { createVault, type Vault } from './vault/vault.ts'
 
 export interface Locations {
   /** References are resolved in this process, so that no secret crosses the catalog or Temporal. */
@@ -58,4 +61,16 @@ export function createLocations(parts = partBytes): Locations {
       for (const one of connectors) if (one.status === 'fulfilled') await one.value.close()
     },
   }
+}
+
+/** The vault that the config names: a location, or a folder in the state folder. */
+export async function openVault(
+  locations: Locations,
+  config: Config,
+  stateDir: string,
+): Promise<Vault> {
+  if (config.vault) return createVault(await locations.openOptions('vault', config.vault, null))
+  const path = join(resolve(stateDir), 'vault')
+  await mkdir(path, { recursive: true })
+  return createVault(await locations.openOptions('vault', { type: 'file', path }, null))
 }

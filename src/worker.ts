@@ -2,21 +2,18 @@
  * The composition root: the one place where parts are wired together. A worker process serves the
  * workflows, the activities of stores, and the activities of this host's folders.
  */
-import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities, type Deps } from '../activities/index.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { openCatalogOf } from './catalog/of-config.ts'
-import { type Config, loadConfig } from './config/index.ts'
+import { loadConfig } from './config/index.ts'
 import { rangesInFlight } from './limits.ts'
-import { createLocations, type Locations } from './locations.ts'
+import { createLocations, type Locations, openVault } from './locations.ts'
 import { workflowBundle } from './temporal/bundle.ts'
 import { connectionOptions } from './temporal/connection.ts'
 import { hostId, hostTaskQueue } from './temporal/host.ts'
 import { targetOf } from './temporal/target.ts'
-import { createVault, type Vault } from './vault/vault.ts'
 
 export interface WorkerOptions {
   stateDir: string
@@ -26,18 +23,11 @@ export interface WorkerOptions {
   onReady?: (line: string) => void
 }
 
-async function vaultOf(locations: Locations, config: Config, stateDir: string): Promise<Vault> {
-  if (config.vault) return createVault(await locations.openOptions('vault', config.vault, null))
-  const path = join(resolve(stateDir), 'vault')
-  await mkdir(path, { recursive: true })
-  return createVault(await locations.openOptions('vault', { type: 'file', path }, null))
-}
-
 export function createDeps(catalog: Catalog, locations: Locations, stateDir: string): Deps {
   return {
     catalog,
     open: locations.open,
-    vault: (config) => vaultOf(locations, config, stateDir),
+    vault: (config) => openVault(locations, config, stateDir),
     clock: Date.now,
     host: hostId(stateDir),
   }

@@ -110,6 +110,7 @@ function assemble(store: Store, where: string): Catalog {
     versions: on(baseline.versions),
     commitScan: on(commitScan),
     readItems: on(plan.readItems),
+    itemOfKey: on(plan.itemOfKey),
     countItems: on(plan.countItems),
     updateItems: on(plan.updateItems),
     settle: on(settle),
