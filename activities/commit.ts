@@ -93,6 +93,7 @@ export function createCommitter(
             agreedAt: deps.clock(),
           }
         : null,
+      learned: settled?.learned ?? null,
     }
   }
 

@@ -1,7 +1,7 @@
-/** The baseline as it is read, and the history. It is written by `settle.ts` alone, but for holds
+/** The baseline as it is read. It is written by `settle.ts` alone, but for holds
  *  that are dropped. */
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
-import type { BaselineRow, Content, Key, KeyRange, Version } from '../model.ts'
+import type { BaselineRow, Key, KeyRange } from '../model.ts'
 import { decodeBody, encodeBody } from './baseline-body.ts'
 import { checkKey, findDataset, inTransaction, overRows, type Store } from './store.ts'
 
@@ -98,28 +98,6 @@ export async function countLive(store: Store, dataset: string): Promise<number> 
     .where('name', '=', dataset)
     .executeTakeFirst()
   return row?.live ?? 0
-}
-
-export async function versions(
-  store: Store,
-  dataset: string,
-  key: Key,
-  limit: number,
-): Promise<(Version & { reason: string })[]> {
-  const id = await findDataset(store, dataset)
-  if (id === undefined) return []
-  const rows = await store.db
-    .selectFrom('versions')
-    .select(['run', 'at', 'origin', 'reason', 'content'])
-    .where('dataset', '=', id)
-    .where('key', '=', checkKey(key))
-    .orderBy('run', 'desc')
-    .limit(limit)
-    .execute()
-  return rows.map(({ content, ...rest }) => ({
-    ...rest,
-    content: content === null ? null : (JSON.parse(content) as Content),
-  }))
 }
 
 // ── replicas of a dataset ───────────────────────────────────────────────────────────────────────

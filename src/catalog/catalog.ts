@@ -17,13 +17,15 @@ import type {
   KeyRange,
   Request,
   RunNumber,
-  Version,
 } from '../model.ts'
 import type {
   ConflictFilter,
   ConflictRecord,
+  HistoryLine,
+  HistoryPoint,
   ItemRecord,
   ItemState,
+  KeyAtPoint,
   RangeRecord,
   RequestRecord,
   Resolution,
@@ -138,8 +140,36 @@ export interface Catalog {
   baselineBounds(dataset: string, every: number): Promise<Key[]>
   /** Rows whose head isn't a tombstone. */
   countLive(dataset: string): Promise<number>
-  /** Versions of a key, newest first. */
-  versions(dataset: string, key: Key, limit: number): Promise<(Version & { reason: string })[]>
+
+  // ── history ──
+  /** Newest first; of runs before `before`. */
+  linesOfKey(
+    dataset: string,
+    key: Key,
+    page: { before?: RunNumber; limit: number },
+  ): Promise<HistoryLine[]>
+  /** The newest run's first, each run's in key order; behind a line, or (key null) a run. */
+  linesOfDataset(
+    dataset: string,
+    page: { behind?: { run: RunNumber; key: Key | null }; limit: number },
+  ): Promise<HistoryLine[]>
+  /** In key order within the range, behind `after`; with the run of the key's newest line. */
+  linesOfRun(
+    dataset: string,
+    run: RunNumber,
+    page: { range: KeyRange; after: Key | null; limit: number },
+  ): Promise<(HistoryLine & { newest: RunNumber })[]>
+  /** Those that there are, in any order. */
+  getLines(dataset: string, lines: { key: Key; run: RunNumber }[]): Promise<HistoryLine[]>
+  /** The keys that had another version then than their newest, in key order. `limit`: lines that
+   *  one call looks at, about; `after` null: it came to the end. */
+  changedSince(
+    dataset: string,
+    point: HistoryPoint,
+    page: { range: KeyRange; after: Key | null; limit: number },
+  ): Promise<{ keys: KeyAtPoint[]; after: Key | null }>
+  /** The run of the oldest line; null: nothing was ever agreed. */
+  firstRun(dataset: string): Promise<RunNumber | null>
 
   // ── plan ──
   /**

@@ -4,6 +4,7 @@ import { EXIT, UserError } from '../errors.ts'
 import * as baseline from './baseline.ts'
 import type { Catalog } from './catalog.ts'
 import * as conflicts from './conflicts.ts'
+import * as history from './history.ts'
 import * as lanes from './lanes.ts'
 import { migrate } from './migrations.ts'
 import * as names from './names.ts'
@@ -107,7 +108,12 @@ function assemble(store: Store, where: string): Catalog {
     getBaseline: on(baseline.getBaseline),
     baselineBounds: on(baseline.baselineBounds),
     countLive: on(baseline.countLive),
-    versions: on(baseline.versions),
+    linesOfKey: on(history.linesOfKey),
+    linesOfDataset: on(history.linesOfDataset),
+    linesOfRun: on(history.linesOfRun),
+    getLines: on(history.getLines),
+    changedSince: on(history.changedSince),
+    firstRun: on(history.firstRun),
     commitScan: on(commitScan),
     readItems: on(plan.readItems),
     itemOfKey: on(plan.itemOfKey),

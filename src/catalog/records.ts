@@ -155,6 +155,8 @@ export interface Settlement {
   expectRev: number
   /** A line of history to add, where the head moved. */
   version: HistoryLine | null
+  /** A version whose line is to say what is known of its content by now; where there is one. */
+  learned?: Version | null
 }
 
 export interface ConflictRecord {
@@ -204,4 +206,19 @@ export interface HistoryLine {
   reason: string
   /** ms since the epoch, by our clock: when it was agreed. */
   agreedAt: number
+}
+
+/** A moment of history (ms); or that at which a run began. A version bears the number of the run
+ *  that planned it: those of `carriedOutLater` may have been agreed after that. */
+export type HistoryPoint =
+  | { at: number }
+  | { run: RunNumber; carriedOutLater: RunNumber[]; beganAt: number }
+
+/** A key whose newest line isn't what it was at some point. */
+export interface KeyAtPoint {
+  key: Key
+  /** The run of its version then; null: no line is as old as that. */
+  then: RunNumber | null
+  oldest: RunNumber
+  newest: RunNumber
 }

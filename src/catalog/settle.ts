@@ -40,11 +40,9 @@ export async function settle(
     }
     await updateRows(tx, id, sorted, before, plan.after)
     await deleteRows(tx, id, sorted, before, plan.after)
-    await addVersions(
-      tx,
-      id,
-      settlements.filter((_, i) => plan.accepted[i]),
-    )
+    const accepted = settlements.filter((_, i) => plan.accepted[i])
+    await addVersions(tx, id, accepted)
+    await completeVersions(tx, id, accepted)
     await writeItems(tx, plan.records, { rev: true })
     await countLiveRows(tx, id, before, plan.after)
     return plan.accepted
@@ -165,6 +163,11 @@ async function deleteRows(
 
 // ── beside them ─────────────────────────────────────────────────────────────────────────────────
 
+/** What was made again after its tombstone was forgotten has that for its parent. */
+const parents = `case when r.parents <> '[]' then r.parents else coalesce(
+  (select '[' || max(older.run) || ']' from versions older
+   where older.dataset = r.dataset and older.key = r.key and older.run < r.run), '[]') end`
+
 async function addVersions(tx: Store, id: number, settlements: Settlement[]): Promise<void> {
   const rows = settlements.flatMap(({ version: line }) => {
     if (line === null) return []
@@ -184,8 +187,26 @@ async function addVersions(tx: Store, id: number, settlements: Settlement[]): Pr
     rows,
     (lines) =>
       `insert into versions (dataset, key, run, at, origin, reason, content, parents, agreed_at)
-       select r.dataset, r.key, r.run, r.at, r.origin, r.reason, r.content, r.parents, r.agreed_at
+       select r.dataset, r.key, r.run, r.at, r.origin, r.reason, r.content, ${parents}, r.agreed_at
        from ${lines} where true on conflict do nothing`,
+  )
+}
+
+/** Digests of what passed through after the version was first agreed. */
+async function completeVersions(tx: Store, id: number, settlements: Settlement[]): Promise<void> {
+  const last = new Map<Key, (string | number)[]>()
+  for (const { record, learned } of settlements) {
+    if (!learned?.content) continue
+    const content = JSON.stringify(bareContent(learned.content))
+    last.set(record.key, [id, record.key, learned.run, content])
+  }
+  await overRows(
+    tx,
+    { dataset: 'bigint', key: 'text', run: 'bigint', content: 'text' },
+    [...last.values()],
+    (lines) =>
+      `update versions set content = r.content from ${lines}
+       where versions.dataset = r.dataset and versions.key = r.key and versions.run = r.run`,
   )
 }
 

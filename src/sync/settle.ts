@@ -10,6 +10,8 @@ export interface Settled {
   row: BaselineRow | null
   /** The line of history, where the head moved. */
   version: Version | null
+  /** The head, where more is known of its content than its line says. */
+  learned: Version | null
 }
 
 /**
@@ -43,7 +45,14 @@ export function settle(
   }
   const forgotten = head.content === null && Object.values(holds).every((h) => h.token === null)
   const next = { key: item.key, rev: (row?.rev ?? 0) + 1, head, holds }
-  return { row: forgotten ? null : next, version: moved ? head : null }
+  const learned = !moved && knowsMore(head, row.head) ? head : null
+  return { row: forgotten ? null : next, version: moved ? head : null, learned }
+}
+
+function knowsMore({ content: a }: Version, { content: b }: Version): boolean {
+  if (a === null || b === null) return false
+  const digests = Object.keys(a.digests).length > Object.keys(b.digests).length
+  return digests || (a.metadata !== undefined && b.metadata === undefined)
 }
 
 /** A kept drift holds the head that it was compared with. */

@@ -54,12 +54,12 @@ describe.each(engines)('settling on $engine', ({ make }) => {
       [3, 2],
     ])
     expect(items[2]).toEqual({ ...again.record, rev: 2 })
-    expect(await catalog.versions(dataset, 'a', 10)).toEqual([
-      { ...head, reason: 'changed' },
-      { ...versionOf(1), reason: 'new' },
+    const lines = await catalog.linesOfKey(dataset, 'a', { limit: 10 })
+    expect(lines.map(({ version, reason, parents }) => [version, reason, parents])).toEqual([
+      [head, 'changed', [1]],
+      [versionOf(1), 'new', []],
     ])
-    expect(await catalog.versions(dataset, 'a', 1)).toHaveLength(1)
-    expect(await catalog.versions('another', 'a', 1)).toEqual([])
+    expect(lines[0]?.agreedAt).toBe(8)
   })
 
   it('I8: leaves out whole what was computed from another rev, and commits the rest', async () => {
@@ -75,7 +75,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
     expect((await stored(catalog)).map(({ seq }) => seq)).toEqual([1, 2, 12])
     const rows = await catalog.getBaseline(dataset, ['a', 'b', 'c', 'd'])
     expect([...rows.values()].map(({ key, rev }) => `${key}${rev}`).sort()).toEqual(['a1', 'b2'])
-    expect(await catalog.versions(dataset, 'c', 10)).toEqual([])
+    expect(await catalog.linesOfKey(dataset, 'c', { limit: 10 })).toEqual([])
   })
 
   it('takes several settlements of one key in turn, each from what the last one made', async () => {
@@ -99,7 +99,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
       rev: 2,
     })
     expect(await stored(catalog)).toMatchObject([{ seq: 1, state: 'done', rev: 2 }])
-    expect(await catalog.versions(dataset, 'a', 10)).toHaveLength(1)
+    expect(await catalog.linesOfKey(dataset, 'a', { limit: 10 })).toHaveLength(1)
   })
 
   it('forgets a key, which counts as rev 0 from then on', async () => {
@@ -110,7 +110,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
     expect(await catalog.readBaseline(dataset, everything, null, 10)).toEqual([])
     expect((await stored(catalog)).map(({ rev }) => rev)).toEqual([1, 0])
     expect(await catalog.settle(dataset, [settlement('a', 3)])).toEqual([true])
-    expect(await catalog.versions(dataset, 'a', 10)).toHaveLength(1)
+    expect(await catalog.linesOfKey(dataset, 'a', { limit: 10 })).toHaveLength(1)
   })
 
   it('writes an item alone where its row doesn’t change, whatever the row’s rev', async () => {

@@ -97,6 +97,17 @@ describe('what was learned on the way', () => {
     expect(one?.version?.content).toEqual(content)
   })
 
+  it('after the version was first agreed is for its line in history', () => {
+    const item = itemOf({ A: 'new x!', B: 'never', C: 'never' }, { head: null })
+    const content = { size: 3, digests: { sha256: 'x', md5: 'm' }, metadata: {} }
+    const one = settle(null, item, { A: done('new-A'), B: done('b1') }, replicas)
+    expect(one?.learned).toBeNull()
+    const two = settle(one?.row ?? null, item, { C: done('c1', content) }, replicas)
+    expect(two).toMatchObject({ version: null, learned: { run: item.head.run, content } })
+    const three = settle(two?.row ?? null, item, { C: done('c1', content) }, replicas)
+    expect(three?.learned).toBeNull()
+  })
+
   it('is nothing where another size arrived', () => {
     const item = itemOf({ A: 'new x!', B: 'never' }, { head: null })
     const content = { size: 4, digests: { sha256: 'y' } }
@@ -126,7 +137,7 @@ describe('a tombstone', () => {
       C: { version: { run: 5 }, token: { id: 'held-C' } },
     })
     const two = settle(one?.row ?? null, item, { C: done(null) }, replicas)
-    expect(two).toEqual({ row: null, version: null })
+    expect(two).toEqual({ row: null, version: null, learned: null })
   })
 
   it('stays while an offline replica still holds an older version', () => {
