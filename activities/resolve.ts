@@ -4,14 +4,16 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { ItemRecord, Resolution } from '../src/catalog/catalog.ts'
+import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
-import type { Conflict, Contender, Moment, RunNumber } from '../src/model.ts'
+import type { Conflict, Moment, RunNumber } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { orderText } from '../src/sync/contents.ts'
 import { compareKeys } from '../src/sync/keys.ts'
-import { decide, itemOf, type Verdict } from '../src/sync/resolve.ts'
+import { itemOf } from '../src/sync/resolve.ts'
+import { sideOf } from '../src/sync/strategies/choose.ts'
+import { compileRules, decideByRules } from '../src/sync/strategies/rules.ts'
 import type { Attempt } from './attempt.ts'
 import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
@@ -49,8 +51,10 @@ async function resolveOne(
 ): Promise<void> {
   const conflict = record.conflict as Conflict
   const moment: Moment = { run: context.record.run, from: 0, to: deps.clock() }
-  const verdict = decide(conflict, context.policy.strategy)
-  if (verdict === null) {
+  const known = { now: moment.to, contents: null, answers: new Map() }
+  const rules = compileRules(context.policy.rules)(conflict.key)
+  const { rule, verdict } = decideByRules(conflict, rules, known, 0)
+  if (verdict.kind !== 'wins') {
     if (!preview) await openConflict(deps, context, record, moment, attempt)
     return
   }
@@ -69,7 +73,16 @@ async function resolveOne(
   if (preview) return
   await deps.catalog.endConflict(context.dataset.name, context.record.run, conflict.key, {
     state: 'resolved',
-    resolution: resolutionOf(context, conflict, verdict),
+    resolution: {
+      strategy: verdict.by,
+      rule: rule?.name ?? '',
+      why: verdict.why,
+      winner: verdict.winner.content,
+      winnerReplicas: sideOf(verdict.winner),
+      losers: conflict.contenders
+        .filter((one) => one !== verdict.winner)
+        .map((one) => ({ content: one.content, replicas: sideOf(one) })),
+    },
     conflict,
     identity: identityOf(context.dataset.name, conflict),
     at: moment.to,
@@ -125,24 +138,4 @@ export function identityOf(dataset: string, { key, contenders }: Conflict): stri
   return createHash('sha256')
     .update(JSON.stringify([dataset, key, digests]))
     .digest('hex')
-}
-
-function resolutionOf(
-  { policy }: RunContext,
-  { contenders }: Conflict,
-  { winner, rule }: Verdict,
-): Resolution {
-  const sideOf = ({ replicas, deletedAt }: Contender) => [
-    ...replicas.map(({ replica }) => replica),
-    ...deletedAt,
-  ]
-  return {
-    strategy: policy.strategy.name,
-    rule,
-    winner: winner.content,
-    winnerReplicas: sideOf(winner),
-    losers: contenders
-      .filter((one) => one !== winner)
-      .map((one) => ({ content: one.content, replicas: sideOf(one) })),
-  }
 }

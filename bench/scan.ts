@@ -133,7 +133,7 @@ function configOf(): Config {
         direction: 'two-way' as const,
         mode: 'manual' as const,
         schedule: null,
-        strategy: { name: 'last-write-wins' as const },
+        rules: [],
         drift: 'conflict' as const,
         delete: 'propagate' as const,
         include: [],

@@ -77,7 +77,9 @@ const scenarios: Scenario[] = [
   },
   {
     name: 'conflicts',
-    dataset: { strategy: { name: 'manual' } },
+    dataset: {
+      rules: [{ name: 'test', match: [], when: null, strategy: { name: 'manual' }, later: null }],
+    },
     async play(world) {
       memoryStore('a').put(keyOf(1), contentOf(1))
       memoryStore('b').put(keyOf(1), contentOf(2))

@@ -49,3 +49,13 @@ export const deleteLimits = [
 export const deleteWindowMs = 24 * 60 * 60 * 1000
 /** History length at which workflows continue as new: Temporal warns at 4,096 events. */
 export const historyEventsMax = 4_000
+/** Contents up to this size are merged, unless the rule says otherwise: merging holds all sides and
+ *  the base in memory, several times each. */
+export const mergeBytesMax = 16 * MIB
+/** Contents up to this size are read for a condition on a JSON field, or shown to a module. */
+export const peekBytesMax = MIB
+/** A module that decides a conflict has this long (ms), and this much heap (MiB). */
+export const customMs = 5_000
+export const customHeapMiB = 64
+/** Such modules at a time: each is a thread of its own. */
+export const customInFlight = 2

@@ -2,6 +2,8 @@
  * All nouns, in the order of the flow: scan → reconcile → (resolve) → apply → commit.
  * Types only: nothing here does I/O, and workflows may import it.
  */
+import type { CrdtField } from './sync/crdt/merge-by-crdt.ts'
+import type { MergeOptions } from './sync/merge/merge.ts'
 
 // ── what a replica holds ────────────────────────────────────────────────────────────────────────
 
@@ -71,7 +73,7 @@ export interface Version {
   run: RunNumber
   /** null: a tombstone. */
   content: Content | null
-  /** The replica whose content this was. */
+  /** The replica whose content this was; '': none's alone (merged, or given by a person). */
   origin: string
   /** ms since the epoch: when that replica was seen to have it, by the store's clock. */
   at: number
@@ -156,6 +158,10 @@ export interface PlanItem {
   actions: Action[]
   /** Where the head's content can be read, all equal; empty for a tombstone. */
   sources: Source[]
+  /** The key under which the sources have it, where it is another: a loser that is kept. */
+  sourceKey?: Key
+  /** Keys of this run that must be agreed on before: what was kept beside the winner. */
+  after?: Key[]
   /** The vault has the head's content, too: merged, given by a person, or of an older version. */
   vaulted?: true
   rescues: Rescue[]
@@ -169,8 +175,10 @@ export interface Contender {
   replicas: Source[]
   /** The replicas that deleted it, where `content` is null. */
   deletedAt: string[]
-  /** ms since the epoch; null for a delete, which has no time. */
+  /** ms since the epoch, at the latest the scan's; null for a delete, which has no time. */
   at: number | null
+  /** How far its store's time lies ahead of the scan, ms; absent: it doesn't. */
+  ahead?: number
   /** It is the agreed head. */
   head: boolean
 }
@@ -186,8 +194,21 @@ export interface Conflict {
   contenders: Contender[]
   /** The agreed head so far; null: there was none. */
   head: Version | null
+  /** The latest version that all sides with content were made out of: the head, or an older one
+   *  where a side was made behind it. null: one was made of nothing. */
+  base: Version | null
   /** Replicas that don't contend and get the outcome: what is expected there, and its content. */
   bystanders: { replica: string; expect: Token | null; content: Content | null }[]
+  /** Why it is open: what was tried, in order, and why that decided nothing. */
+  undecided?: Undecided[]
+}
+
+/** A strategy that decided nothing: a stable code, words for people, where in the content. */
+export interface Undecided {
+  strategy: StrategyName
+  code: string
+  message: string
+  at?: string
 }
 
 /** Something a person should know although nothing is done about it. */
@@ -249,10 +270,54 @@ export type Outcome =
 
 export type Direction = 'one-way' | 'two-way'
 export type DriftPolicy = 'conflict' | 'overwrite' | 'keep'
+
+/** How a conflict is decided. What one doesn't decide falls to its `otherwise`; where there is
+ *  none any more, the conflict stays open. */
 export type Strategy =
-  | { name: 'last-write-wins' }
-  | { name: 'prefer'; replicas: string[] }
+  /** `skewMs`: where a side's time lies further ahead of the scan, its clock isn't believed. */
+  | { name: 'last-write-wins'; skewMs?: number; otherwise?: Strategy }
+  | { name: 'first-write-wins' }
+  | { name: 'largest' }
+  | { name: 'smallest' }
+  /** The first rank that takes a side wins; within a rank, the last write. */
+  | { name: 'prefer'; ranks: string[][]; otherwise?: Strategy }
+  | { name: 'update-wins'; otherwise?: Strategy }
+  | { name: 'delete-wins'; otherwise?: Strategy }
+  /** `as`: how the losers are called, by `conflictName`. */
+  | { name: 'keep-both'; as: string }
+  | ({ name: 'merge'; bytesMax: number; otherwise?: Strategy } & MergeOptions)
+  | { name: 'crdt'; fields: CrdtField[]; bytesMax: number; otherwise?: Strategy }
+  /** A module's absolute path, and the sha256 of it that was meant. */
+  | { name: 'custom'; module: string; sha256: string }
   | { name: 'manual' }
+
+export type StrategyName = Strategy['name']
+
+/** Who decides which conflict: the first rule that matches does. */
+export interface StrategyRule {
+  /** Where it stands in the config, for people and for the record. */
+  name: string
+  /** Patterns, any of which matches the key; none: every key. */
+  match: string[]
+  when: Condition | null
+  strategy: Strategy
+  /** What it leaves open is decided by that, once it has been open for so long. */
+  later: { afterMs: number; strategy: Strategy } | null
+}
+
+/** All that is given must hold: of every side with content, or of some replica that takes a side. */
+export interface Condition {
+  sizeMin?: number
+  sizeMax?: number
+  /** How long ago it was written. */
+  ageMinMs?: number
+  ageMaxMs?: number
+  replicas?: string[]
+  /** `application/json`, `image/*`. */
+  contentTypes?: string[]
+  /** JSON pointers, and what every side's JSON has there. */
+  fields?: { path: string; equals: string | number | boolean | null }[]
+}
 
 /** What a decision needs beside the config: which run decides, and between which two moments (ms)
  *  the changes that it sees were made: from the last complete scan to this one. */
@@ -271,7 +336,8 @@ export interface Policy {
   drift: DriftPolicy
   /** `never`: a delete at a one-way source isn't carried on. */
   delete: 'propagate' | 'never'
-  strategy: Strategy
+  /** In order; behind the last, conflicts stay open. For two-way alone. */
+  rules: StrategyRule[]
   /** Keep what would be lost in the vault. */
   history: boolean
   /** Replicas whose store carries no metadata (folders): their silence about it says nothing. */

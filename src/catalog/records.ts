@@ -9,6 +9,7 @@ import type {
   PlanItem,
   Request,
   RunNumber,
+  Undecided,
   Version,
 } from '../model.ts'
 
@@ -189,12 +190,29 @@ export interface ConflictFilter {
   limit: number
 }
 
+/** How a conflict ended. What is optional is absent in what 0.1.0 recorded. */
 export interface Resolution {
   strategy: string
+  /** The config's rule, by its `name`; or 'a person'. */
   rule: string
+  /** For people. */
+  why?: string
+  /** Who decided, where a person did: user@host. */
+  by?: string | null
+  /** null: deleted. Where it was made of the sides, `winnerReplicas` is empty. */
   winner: Content | null
   winnerReplicas: string[]
-  losers: { content: Content | null; replicas: string[] }[]
+  losers: {
+    content: Content | null
+    replicas: string[]
+    /** The key under which it stays beside the winner. */
+    keptAs?: Key
+  }[]
+  /** What the sides were made of. */
+  base?: Content | null
+  merged?: boolean
+  /** What was asked before, and decided nothing. */
+  tried?: Undecided[]
 }
 
 /** A line of history as it is stored. */

@@ -1,6 +1,6 @@
 /** Defaults and inheritance: from the document to the config. */
 import { deleteLimits, historyKeptMs, listPageKeys } from '../limits.ts'
-import type { Strategy } from '../model.ts'
+import { buildRules, type Surroundings } from './build-rules.ts'
 import type { DatasetConfig, DatasetLimits, HistoryConfig, TemporalConfig } from './config.ts'
 import { absolute, anchorReferences, hasReference } from './references.ts'
 import type { ConfigDocument, DatasetDocument } from './schema.ts'
@@ -8,11 +8,16 @@ import { bytesOf, durationMs } from './units.ts'
 
 type Synchronization = NonNullable<ConfigDocument['synchronization']>
 
-export function buildDataset(written: DatasetDocument, defaults: Synchronization): DatasetConfig {
+export function buildDataset(
+  written: DatasetDocument,
+  defaults: Synchronization,
+  around: Omit<Surroundings, 'replicas'>,
+): DatasetConfig {
   const schedule = written.schedule ?? defaults.schedule ?? null
   const mode = written['sync-mode'] ?? defaults.mode ?? (schedule ? 'scheduled' : 'manual')
   const replicas = [written.source, ...written.destinations]
   const own = written['conflict-resolution']
+  const inherited = defaults['conflict-resolution']
   return {
     name: written.name,
     enabled: written.enabled ?? defaults.enabled ?? true,
@@ -21,7 +26,7 @@ export function buildDataset(written: DatasetDocument, defaults: Synchronization
     direction: written.direction ?? 'one-way',
     mode,
     schedule: mode === 'scheduled' ? schedule : null,
-    strategy: buildStrategy(own ?? defaults['conflict-resolution'], replicas),
+    rules: buildRules(own, inherited, { ...around, replicas }),
     drift: written.drift ?? 'conflict',
     delete: written.delete ?? 'propagate',
     include: written.include ?? [],
@@ -30,17 +35,6 @@ export function buildDataset(written: DatasetDocument, defaults: Synchronization
     limits: buildLimits(written.limits),
     history: buildHistory(written.history),
   }
-}
-
-function buildStrategy(
-  written: DatasetDocument['conflict-resolution'],
-  replicas: string[],
-): Strategy {
-  if (written === undefined || written === 'last-write-wins') return { name: 'last-write-wins' }
-  if (written === 'manual') return { name: 'manual' }
-  if (written === 'source-wins') return { name: 'prefer', replicas: replicas.slice(0, 1) }
-  const named = new Set([written.prefer].flat())
-  return { name: 'prefer', replicas: [...named].filter((name) => replicas.includes(name)) }
 }
 
 function buildLimits(written: DatasetDocument['limits']): DatasetLimits {

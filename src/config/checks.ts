@@ -1,5 +1,6 @@
 /** What the schema alone can't say: names that must exist, places that must not meet. */
 import type { LocationOptions } from '../../connectors/options.ts'
+import { checkStrategies } from './check-rules.ts'
 import { type DatasetConfig, replicasOf } from './config.ts'
 import { nearest } from './nearest.ts'
 import type { Path, Problem } from './problems.ts'
@@ -155,7 +156,7 @@ function checkRules(
     const key = written['sync-mode'] ? 'sync-mode' : 'name'
     say(found.problems, key, 'config-schedule-missing', 'it is scheduled and has no schedule', next)
   }
-  if (built.strategy.name === 'prefer') checkPrefer(path, written, built, document, source, found)
+  checkStrategies({ path, written, built }, document, source, found)
 
   const { warnings } = found
   if (built.mode === 'manual' && written.schedule !== undefined) {
@@ -173,31 +174,6 @@ function checkRules(
     const what = '`conflict-resolution` is for two-way alone; one-way has `drift`'
     say(warnings, 'conflict-resolution', 'config-conflict-resolution-ignored', what)
   }
-}
-
-/** A dataset's own `prefer` names its replicas; an inherited one may name others' as well. */
-function checkPrefer(
-  path: Path,
-  written: DatasetDocument,
-  built: DatasetConfig,
-  document: ConfigDocument,
-  source: ConfigSource,
-  { problems }: Findings,
-): void {
-  const own = written['conflict-resolution']
-  const rule = own ?? document.synchronization?.['conflict-resolution']
-  if (typeof rule !== 'object') return
-  const names = [rule.prefer].flat()
-  const replicas = replicasOf(built)
-  const strange = names.filter((name) => !replicas.includes(name))
-  if (own ? strange.length === 0 : strange.length < names.length) return
-  const at: Path = own ? path : ['synchronization']
-  problems.push({
-    code: 'config-prefer-not-a-replica',
-    message: `${built.name}: prefer names ${strange.join(', ')}, which it does not sync`,
-    where: source.where([...at, 'conflict-resolution', 'prefer']),
-    next: `Its locations: ${replicas.join(', ')}.`,
-  })
 }
 
 const secretKeys = [

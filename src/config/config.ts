@@ -1,6 +1,6 @@
 /** A validated config: what `loadConfig` gives, and what the catalog keeps by its digest. */
 import type { LocationOptions } from '../../connectors/options.ts'
-import type { Direction, DriftPolicy, Policy, Strategy } from '../model.ts'
+import type { Direction, DriftPolicy, Policy, StrategyRule } from '../model.ts'
 import type { Problem } from './problems.ts'
 
 /**
@@ -55,7 +55,8 @@ export interface DatasetConfig {
   mode: SyncMode
   /** Five cron fields, UTC; null where the mode isn't `scheduled`. */
   schedule: string | null
-  strategy: Strategy
+  /** In order; the last one holds for every conflict. */
+  rules: StrategyRule[]
   drift: DriftPolicy
   delete: 'propagate' | 'never'
   include: string[]
@@ -101,7 +102,7 @@ export function policyOf(dataset: DatasetConfig): Policy {
     source: dataset.source,
     drift: dataset.drift,
     delete: dataset.delete,
-    strategy: dataset.strategy,
+    rules: dataset.rules,
     history: dataset.history.content !== 'off',
   }
 }

@@ -6,6 +6,7 @@ import { checkConfig, type Dataset } from './checks.ts'
 import type { Config } from './config.ts'
 import { configDigest } from './digest.ts'
 import { problemsOf } from './issues.ts'
+import { readModules } from './modules.ts'
 import { ConfigError, type Path, type Problem } from './problems.ts'
 import { tryReferences } from './references.ts'
 import { type ConfigDocument, configSchema } from './schema.ts'
@@ -20,13 +21,15 @@ export async function loadConfig(path: string): Promise<Config> {
   const source = await readSource(path)
   const { document, failed } = await validate(source)
   if (!document) throw new ConfigError(inOrder(failed))
-  const config = build(document, source)
   const base = dirname(source.file)
+  const { modules, problems } = await readModules(document, source)
+  const datasets = datasetsOf(document, { base, modules, types: typesOf(document) })
+  const config = build(document, datasets, source)
   const locations = withAbsolutePaths(document.locations as Config['locations'], base)
   const vault = document.vault ? withAbsolutePaths(document.vault as LocationOptions, base) : null
-  const datasets = datasetsOf(document)
   const found = await checkConfig(document, locations, vault, datasets, source)
-  if (found.problems.length > 0) throw new ConfigError(inOrder(found.problems))
+  problems.push(...found.problems)
+  if (problems.length > 0) throw new ConfigError(inOrder(problems))
   return { ...config, warnings: inOrder([...source.warnings, ...found.warnings]) }
 }
 
@@ -53,7 +56,7 @@ async function validate(
   return { document: null, failed: [...failed, ...problemsOf(issues, source)] }
 }
 
-function build(document: ConfigDocument, source: ConfigSource): Config {
+function build(document: ConfigDocument, datasets: Dataset[], source: ConfigSource): Config {
   const base = dirname(source.file)
   const { raw } = source
   const config = {
@@ -62,13 +65,20 @@ function build(document: ConfigDocument, source: ConfigSource): Config {
     catalog: withReferences(document.catalog ?? null, raw.catalog, base),
     vault: withReferences(document.vault ?? null, raw.vault, base) as LocationOptions | null,
     temporal: withReferences(buildTemporal(document.temporal), raw.temporal, base),
-    datasets: datasetsOf(document).map(({ built }) => built),
+    datasets: datasets.map(({ built }) => built),
     warnings: [],
   }
   return { ...config, digest: configDigest(config) }
 }
 
-function datasetsOf(document: ConfigDocument): Dataset[] {
+function typesOf({ locations }: ConfigDocument): Record<string, string> {
+  return Object.fromEntries(Object.entries(locations).map(([name, { type }]) => [name, type]))
+}
+
+function datasetsOf(
+  document: ConfigDocument,
+  around: Parameters<typeof buildDataset>[2],
+): Dataset[] {
   const defaults = document.synchronization ?? {}
   const listed = (document.datasets ?? []).map((written, index) => ({
     path: ['datasets', index] as Path,
@@ -78,7 +88,7 @@ function datasetsOf(document: ConfigDocument): Dataset[] {
   return [...listed, ...single].map(({ path, written }) => ({
     path,
     written,
-    built: buildDataset(written, defaults),
+    built: buildDataset(written, defaults, around),
   }))
 }
 

@@ -4,21 +4,11 @@
  */
 import { z } from 'zod'
 import { locationOptions } from '../../connectors/options.ts'
-import { patternProblem, patternRules } from '../sync/filter.ts'
+import { patternRules } from '../sync/filter.ts'
+import { conflictResolution } from './rules-schema.ts'
 import { scheduleProblem } from './schedule.ts'
 import { bandwidth, duration } from './units.ts'
-
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
-  error: 'a name is 1 to 63 letters, digits, dots, dashes and underscores; first a letter or digit',
-})
-
-/** One of these words; underscores are taken for dashes. */
-function word<const T extends string>(values: readonly T[]) {
-  const spelled = values.flatMap((value) => [value, value.replaceAll('-', '_')])
-  return z
-    .enum([...new Set(spelled)] as [string, ...string[]])
-    .transform((value) => value.replaceAll('_', '-') as T)
-}
+import { name, pattern, word } from './words.ts'
 
 const location = z.discriminatedUnion('type', [
   locationOptions.file,
@@ -35,31 +25,13 @@ const schedule = z.string().superRefine((text, context) => {
   context.addIssue({ code: 'custom', message, params: { code: 'config-bad-schedule', next } })
 })
 
-const pattern = z.string().superRefine((text, context) => {
-  const problem = patternProblem(text)
-  if (!problem) return
-  const message = `"${text}" is no pattern: ${problem}`
-  const params = { code: 'config-bad-glob', next: patternRules }
-  context.addIssue({ code: 'custom', message, params })
-})
-
-const conflictResolution = z.union(
-  [
-    word(['last-write-wins', 'source-wins', 'manual']),
-    z.strictObject({
-      prefer: z
-        .union([name, z.array(name).min(1)])
-        .describe('Locations; the first that has content wins.'),
-    }),
-  ],
-  { error: 'expected last-write-wins, source-wins, manual or {prefer: [LOCATION, …]}' },
-)
-
 const shared = {
   enabled: z.boolean().optional().describe('false: no Schedule is kept for it. Default: true.'),
   'conflict-resolution': conflictResolution
     .optional()
-    .describe('Who wins a two-way conflict; `manual` leaves it open. Default: last-write-wins.'),
+    .describe(
+      'Who wins a two-way conflict: a strategy, or rules in order. Default: last-write-wins.',
+    ),
   schedule: schedule
     .optional()
     .describe('Cron: minute, hour, day of month, month, day of week; in UTC.'),

@@ -159,7 +159,12 @@ function driftConflict(
   ]
   const unknown = namelessOf(contenders, seen)
   if (unknown.length > 0) return { unknown }
-  return { key, rev, kind: 'drift', contenders, head, bystanders: bystanders(seen, contenders) }
+  return {
+    ...{ key, rev, kind: 'drift', contenders, head },
+    // Nothing decides drift that would need what it was made of.
+    base: null,
+    bystanders: bystanders(seen, contenders),
+  }
 }
 
 function decision(item: PlanItem | null, conflict: Conflict | null, notes: Note[]): Decision {

@@ -285,9 +285,26 @@ function conflict(situation: Situation, groups: Group[], gone: Seen[]): Decision
       kind: kindOf(contenders, row),
       contenders,
       head: row?.head ?? null,
+      base: baseOf(groups, contenders, row),
       bystanders: bystanders(seen, contenders),
     },
   }
+}
+
+/**
+ * Versions of a key follow one another, so of two the older is what both were made of. A content
+ * that several replicas have was made of the latest that any of them held; kept drift, and what
+ * stands over a tombstone, of nothing.
+ */
+function baseOf(groups: Group[], contenders: Contender[], row: BaselineRow | null): Version | null {
+  if (row === null) return null
+  const bases = groups.map(({ members }): Version | null => {
+    const held = members.flatMap(({ hold }) => (hold && !hold.drift ? [hold.version] : []))
+    return held.reduce<Version | null>((a, b) => (a && a.run >= b.run ? a : b), null)
+  })
+  if (contenders.some(({ head, content }) => head && content)) bases.push(row.head)
+  if (bases.some((base) => base === null || base.content === null)) return null
+  return bases.reduce((a, b) => (a && b && a.run <= b.run ? a : b), bases[0] ?? null)
 }
 
 function kindOf(contenders: Contender[], row: BaselineRow | null): ConflictKind {
@@ -310,8 +327,10 @@ export function namelessOf(contenders: Contender[], seen: Seen[]): string[] {
  * an edit made offline, or one whose outcome failed before, would pass for younger than it is.
  */
 export function contenderOf({ content, members }: Group, { to }: Moment): Contender {
-  const at = Math.max(...members.map(({ entry }) => Math.min(entry.modifiedAt, to)))
-  return { content, replicas: members.map(sourceOf), deletedAt: [], at, head: false }
+  const latest = Math.max(...members.map(({ entry }) => entry.modifiedAt))
+  const ahead = latest > to ? { ahead: latest - to } : {}
+  const at = Math.min(latest, to)
+  return { content, replicas: members.map(sourceOf), deletedAt: [], at, ...ahead, head: false }
 }
 
 /** The agreed head, on the side of those that hold it or have caught up with it. */

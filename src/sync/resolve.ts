@@ -1,6 +1,6 @@
 /**
- * A conflict into an outcome by the dataset's strategy: which contender wins, by which rule; or
- * nobody, and it stays open for a person. Pure. A new strategy is a row in `STRATEGIES`.
+ * A decided conflict as an item like any other: who is put, deleted, adopted, and what is kept
+ * first. Pure.
  */
 import type {
   Action,
@@ -11,71 +11,11 @@ import type {
   PlanItem,
   Policy,
   Rescue,
-  Strategy,
   Token,
   Version,
 } from '../model.ts'
 import { compareContent } from './content.ts'
-import { orderText } from './contents.ts'
 import { addRescue } from './item.ts'
-
-export interface Verdict {
-  winner: Contender
-  /** Why, for people and for the record. */
-  rule: string
-}
-
-type Decide<S extends Strategy> = (contenders: Contender[], strategy: S) => Verdict | null
-
-const STRATEGIES: { [N in Strategy['name']]: Decide<Extract<Strategy, { name: N }>> } = {
-  'last-write-wins': lastWriteWins,
-  prefer: preferReplicas,
-  manual: () => null,
-}
-
-/** null: it stays open. Drift is decided by the policy `drift`, never by a strategy. */
-export function decide(conflict: Conflict, strategy: Strategy): Verdict | null {
-  if (conflict.kind === 'drift') return null
-  const decideBy = STRATEGIES[strategy.name] as Decide<Strategy>
-  return decideBy(conflict.contenders, strategy)
-}
-
-/** A delete has no time, so an update wins over it; equal times are decided by digest. */
-function lastWriteWins(contenders: Contender[]): Verdict | null {
-  const updates = contenders.filter(({ content }) => content !== null)
-  const [first, ...rest] = updates
-  if (!first) return null
-  const latest = rest.reduce((a, b) => (isLater(b, a) ? b : a), first)
-  if (updates.length < contenders.length && rest.length === 0) {
-    return { winner: latest, rule: 'an update survives a delete' }
-  }
-  const tie = updates.some((other) => other !== latest && other.at === latest.at)
-  const how = latest.head ? 'what is agreed stays' : 'by digest'
-  return { winner: latest, rule: tie ? `written at the same time: ${how}` : 'written last' }
-}
-
-/** Equal times: what is agreed stays, so that a second try decides as the first; else by digest. */
-function isLater(a: Contender, b: Contender): boolean {
-  if (a.at !== b.at) return (a.at ?? 0) > (b.at ?? 0)
-  if (a.head !== b.head) return a.head
-  return orderText(a.content) > orderText(b.content)
-}
-
-/** The first of the preferred replicas that takes a side; none does: it stays open. */
-function preferReplicas(
-  contenders: Contender[],
-  { replicas }: Extract<Strategy, { name: 'prefer' }>,
-): Verdict | null {
-  for (const replica of replicas) {
-    const winner = contenders.find((contender) => sideOf(contender).includes(replica))
-    if (winner) return { winner, rule: `${replica} is preferred` }
-  }
-  return null
-}
-
-function sideOf({ replicas, deletedAt }: Contender): string[] {
-  return [...replicas.map(({ replica }) => replica), ...deletedAt]
-}
 
 /** Everybody but the winner: what is there, and whether it took a side. */
 interface Side {
@@ -88,15 +28,17 @@ interface Side {
 /**
  * The winner as an item: adopted where it is, put (or deleted) everywhere else. null: the key
  * waits, because the winner's content can't be read now, or because it got a version in this run.
+ * `vaulted`: it isn't a side, but content that the vault has.
  */
 export function itemOf(
   conflict: Conflict,
   winner: Contender,
   policy: Policy,
   moment: Moment,
+  vaulted?: 'vaulted',
 ): PlanItem | null {
   const head = winningVersion(conflict, winner, policy, moment)
-  if (head.content !== null && winner.replicas.length === 0) return null
+  if (head.content !== null && winner.replicas.length === 0 && !vaulted) return null
   if (!winner.head && conflict.head?.run === moment.run) return null
   const actions: Action[] = winner.replicas.map(({ replica, token }) => adopt(replica, token))
   for (const replica of winner.deletedAt) actions.push(adopt(replica, null))
@@ -115,12 +57,27 @@ export function itemOf(
   return {
     key: conflict.key,
     rev: conflict.rev,
-    reason: 'resolved',
+    reason: vaulted ? 'merged' : 'resolved',
     head,
     actions,
     sources: winner.replicas,
+    ...(vaulted ? { vaulted: true } : {}),
     rescues,
     goneAt: head.content === null ? winner.deletedAt : [],
+  }
+}
+
+/**
+ * Content of nobody's as a side: merged, or given by a person. Its time is that of the latest side;
+ * its metadata the latest's that has any.
+ */
+export function madeContender({ contenders, head }: Conflict, content: Content): Contender {
+  const latest = contenders.toSorted((a, b) => (b.at ?? 0) - (a.at ?? 0))
+  const described = [...latest, head].find((one) => one?.content?.metadata)
+  const metadata = content.metadata ?? described?.content?.metadata
+  return {
+    content: metadata ? { ...content, metadata } : content,
+    ...{ replicas: [], deletedAt: [], at: latest[0]?.at ?? null, head: false },
   }
 }
 

@@ -81,6 +81,7 @@ export function conflictOf(key: Key, more: Partial<Conflict> = {}): Conflict {
     key,
     rev: 1,
     kind: 'update/update',
+    base: null,
     contenders: [
       {
         content: versionOf(2).content,

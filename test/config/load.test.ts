@@ -28,6 +28,9 @@ async function datasetOf(keys: string, more = ''): Promise<DatasetConfig> {
 
 const warningsOf = async (yaml: string) => (await load(yaml)).warnings.map(({ code }) => code)
 
+/** A rule that holds for every conflict. */
+const all = { match: [], when: null, later: null }
+
 describe('the sample', () => {
   it('loads as it is written', async () => {
     setSampleVariables()
@@ -56,7 +59,13 @@ describe('the sample', () => {
         direction: 'two-way',
         mode: 'scheduled',
         schedule: '0 */6 * * *',
-        strategy: { name: 'last-write-wins' },
+        rules: [
+          {
+            name: 'synchronization.conflict-resolution',
+            ...all,
+            strategy: { name: 'last-write-wins' },
+          },
+        ],
         drift: 'conflict',
         delete: 'propagate',
         include: [],
@@ -117,14 +126,16 @@ describe('a dataset’s', () => {
   it.each([
     ['last-write-wins', { name: 'last-write-wins' }],
     ['last_write_wins', { name: 'last-write-wins' }],
-    ['source-wins', { name: 'prefer', replicas: ['a'] }],
-    ['source_wins', { name: 'prefer', replicas: ['a'] }],
+    ['source-wins', { name: 'prefer', ranks: [['a']] }],
+    ['source_wins', { name: 'prefer', ranks: [['a']] }],
     ['manual', { name: 'manual' }],
-    ['{ prefer: c }', { name: 'prefer', replicas: ['c'] }],
-    ['{ prefer: [c, a, c] }', { name: 'prefer', replicas: ['c', 'a'] }],
+    ['{ prefer: c }', { name: 'prefer', ranks: [['c']] }],
+    ['{ prefer: [c, a, c] }', { name: 'prefer', ranks: [['c'], ['a']] }],
   ])('conflict-resolution: %s', async (written, strategy) => {
     const keys = `direction: two-way, conflict-resolution: ${written}`
-    expect((await datasetOf(keys)).strategy).toEqual(strategy)
+    expect((await datasetOf(keys)).rules).toEqual([
+      { name: 'conflict-resolution', ...all, strategy },
+    ])
   })
 
   it('inherited preference leaves out locations of others', async () => {
@@ -132,7 +143,7 @@ describe('a dataset’s', () => {
 dataset: { name: d, source: a, destinations: [b], direction: two_way }
 `
     const [dataset] = (await load(yaml)).datasets
-    expect(dataset?.strategy).toEqual({ name: 'prefer', replicas: ['b'] })
+    expect(dataset?.rules[0]?.strategy).toEqual({ name: 'prefer', ranks: [['b']] })
   })
 
   it.each([
@@ -191,7 +202,7 @@ dataset: { name: d, source: a, destinations: [b], direction: two_way }
       source: 'a',
       drift: 'conflict',
       delete: 'propagate',
-      strategy: { name: 'last-write-wins' },
+      rules: [{ name: 'default', ...all, strategy: { name: 'last-write-wins' } }],
       history: true,
     })
   })

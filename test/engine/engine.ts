@@ -24,6 +24,7 @@ import { deleteLimits } from '../../src/limits.ts'
 import { createLocations } from '../../src/locations.ts'
 import { workflowIdFor } from '../../src/temporal/start.ts'
 import { createDeps } from '../../src/worker.ts'
+import { ruleOf } from '../sync/deciding.ts'
 
 export interface Engine {
   catalog: Catalog
@@ -215,7 +216,7 @@ const defaults: DatasetConfig = {
   direction: 'two-way',
   mode: 'manual',
   schedule: null,
-  strategy: { name: 'last-write-wins' },
+  rules: ruleOf({ name: 'last-write-wins' }),
   drift: 'conflict',
   delete: 'propagate',
   include: [],

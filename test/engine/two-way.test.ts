@@ -4,6 +4,7 @@ import { dropMemoryStores, memoryStore } from '../../connectors/memory-store.ts'
 import type { LocationOptions } from '../../connectors/options.ts'
 import type { DatasetConfig } from '../../src/config/index.ts'
 import { StoreError } from '../../src/errors.ts'
+import { ruleOf } from '../sync/deciding.ts'
 import { createEngine, type Engine } from './engine.ts'
 
 let engine: Engine
@@ -249,7 +250,7 @@ test('a key that a changed filter excludes stays where it is', async () => {
 })
 
 test('a manual conflict stays open with all contents kept, the rest goes on, agreement ends it', async () => {
-  await begin(['a', 'b'], { strategy: { name: 'manual' } })
+  await begin(['a', 'b'], { rules: ruleOf({ name: 'manual' }) })
   fill('a', 3)
   await engine.run()
   put('a', 'key-0001', 'mine')

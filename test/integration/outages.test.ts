@@ -7,6 +7,7 @@ import { exitOf } from '../../src/cli/run-report.ts'
 import { freePort } from '../../src/temporal/ports.ts'
 import { createEngine, type Engine } from '../engine/engine.ts'
 import { startS3 } from '../servers.ts'
+import { ruleOf } from '../sync/deciding.ts'
 import { datasetOf, expectAlike, expectAll, expectQuiet, partBytes } from './datasets.ts'
 import { filePlace, memoryPlace, type Place, s3Place } from './places.ts'
 
@@ -146,7 +147,7 @@ test('a lost catalog: what is equal is adopted, what differs a conflict, nothing
   await s3.put('key-1', 'edited')
   const again = await createEngine(
     places.map(({ options }) => options),
-    { strategy: { name: 'manual' } },
+    { rules: ruleOf({ name: 'manual' }) },
     { partBytes },
   )
   onTestFinished(() => again.close())

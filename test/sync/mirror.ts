@@ -7,9 +7,11 @@ import type {
   Policy,
   Rescue,
   Source,
+  Strategy,
 } from '../../src/model.ts'
 import { metadataText } from '../../src/sync/content.ts'
-import { decide, itemOf } from '../../src/sync/resolve.ts'
+import { itemOf } from '../../src/sync/resolve.ts'
+import { winnerOf } from './deciding.ts'
 import { decideLearning, look } from './rounds.ts'
 import { bytesOf, type Dice, learned, storeOf, type World } from './world.ts'
 
@@ -33,16 +35,19 @@ export function mirrored(world: World, dice: Dice): { world: World; back: Map<st
 }
 
 function renamedPolicy(policy: Policy, to: (name: string) => string, dice: Dice): Policy {
-  const { strategy } = policy
   return {
     ...policy,
     replicas: dice.shuffle(policy.replicas.map(to)),
     source: to(policy.source),
     // Priorities are declared: their order is kept.
-    strategy:
-      strategy.name === 'prefer' ? { ...strategy, replicas: strategy.replicas.map(to) } : strategy,
+    rules: policy.rules.map((rule) => ({ ...rule, strategy: renamedStrategy(rule.strategy, to) })),
     withoutMetadata: policy.withoutMetadata?.map(to) ?? [],
   }
+}
+
+function renamedStrategy(strategy: Strategy, to: (name: string) => string): Strategy {
+  if (strategy.name !== 'prefer') return strategy
+  return { ...strategy, ranks: strategy.ranks.map((rank) => rank.map(to)) }
 }
 
 function renamedRow(row: BaselineRow, to: (name: string) => string): BaselineRow {
@@ -70,7 +75,7 @@ export function outcomeText(world: World, key: Key, all: boolean, back = noNames
   )
   const { decision } = decideLearning(world, key, row, observations, moment)
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
-  const verdict = conflict && decide(conflict, policy.strategy)
+  const verdict = conflict && winnerOf(conflict, policy)
   const resolved = conflict && verdict && itemOf(conflict, verdict.winner, policy, moment)
   const item = decision.kind === 'item' ? decision.item : null
   return JSON.stringify({ decision, item, conflict, verdict, resolved }, (name, value) =>
@@ -84,7 +89,7 @@ function plain(name: string, value: unknown, all: boolean, back: Map<string, str
   if (name === 'origin' || (name === 'decision' && !all)) return undefined
   if (name === 'content' || name === 'drift') return all ? contentText(value as Content | null) : 0
   if (name === 'replica') return old(value as string)
-  if (name === 'rule') return (value as string).replace(/^\w+ is/, '')
+  if (name === 'why') return (value as string).replace(/^\w+(, \w+)* is/, '')
   if (name === 'goneAt' || name === 'deletedAt') return (value as string[]).map(old).sort()
   // One content or two, where not all is known of it: what counts is who is kept.
   if (name === 'rescues') return keptText(value as Rescue[], old)

@@ -134,7 +134,7 @@ export function checkTogether(world: World, last: Decided[]): void {
   for (const { key, items, conflict, decision, row } of last) {
     if (items.length > 0) fail(`I7: there is still something to do for ${key}`)
     if (conflict) {
-      const decided = world.policy.strategy.name !== 'manual' && conflict.kind !== 'drift'
+      const decided = world.policy.rules[0]?.strategy.name !== 'manual' && conflict.kind !== 'drift'
       if (decided) fail(`I7: the conflict over ${key} stays open`)
       continue
     }

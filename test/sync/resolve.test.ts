@@ -1,7 +1,8 @@
 /** Conflicts by strategy: who wins, and what the winner's item does to everybody. */
 import { describe, expect, it } from 'vitest'
 import type { Conflict, PlanItem, Policy, Strategy } from '../../src/model.ts'
-import { decide, itemOf } from '../../src/sync/resolve.ts'
+import { itemOf } from '../../src/sync/resolve.ts'
+import { ruleOf, winnerOf } from './deciding.ts'
 import {
   decisionOf,
   type Given,
@@ -21,11 +22,14 @@ function conflictOf(states: States, given: Given = {}): Conflict {
 }
 
 const lww: Strategy = { name: 'last-write-wins' }
-const prefer = (...replicas: string[]): Strategy => ({ name: 'prefer', replicas })
+const prefer = (...replicas: string[]): Strategy => ({
+  name: 'prefer',
+  ranks: replicas.map((one) => [one]),
+})
 
 function winner(states: States, strategy: Strategy, given: Given = {}): string | null {
-  const verdict = decide(conflictOf(states, given), strategy)
-  return verdict && `${saidContent(verdict.winner.content)}: ${verdict.rule}`
+  const verdict = winnerOf(conflictOf(states, given), { rules: ruleOf(strategy) })
+  return verdict && `${saidContent(verdict.winner.content)}: ${verdict.why}`
 }
 
 function resolved(
@@ -35,7 +39,7 @@ function resolved(
   policy: Partial<Policy> = {},
 ): PlanItem | null {
   const conflict = conflictOf(states, given)
-  const verdict = decide(conflict, strategy)
+  const verdict = winnerOf(conflict, { rules: ruleOf(strategy) })
   if (!verdict) throw new Error('it stays open')
   return itemOf(conflict, verdict.winner, policyOf(states, policy), moment)
 }
@@ -181,6 +185,8 @@ describe('what a person would have seen, had the first version stayed', () => {
     const conflict = conflictOf(states, { head: 'x' })
     const head = conflict.contenders.find((one) => one.head)
     if (head) head.at = first?.head.at ?? null
-    expect(saidContent(decide(conflict, lww)?.winner.content ?? null)).toBe('x')
+    expect(saidContent(winnerOf(conflict, { rules: ruleOf(lww) })?.winner.content ?? null)).toBe(
+      'x',
+    )
   })
 })

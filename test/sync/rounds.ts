@@ -17,8 +17,9 @@ import type {
   Source,
 } from '../../src/model.ts'
 import { reconcile } from '../../src/sync/reconcile.ts'
-import { decide, itemOf } from '../../src/sync/resolve.ts'
+import { itemOf } from '../../src/sync/resolve.ts'
 import { settle } from '../../src/sync/settle.ts'
+import { winnerOf } from './deciding.ts'
 import { checkDecided, checkLoss, checkSettled } from './promises.ts'
 import {
   bytesOf,
@@ -99,7 +100,7 @@ export function decideKey(world: World, key: Key, moment: Moment): Decided {
   const { decision, asked } = decideLearning(world, key, row, observations, moment)
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const items = decision.kind === 'item' ? [decision.item] : []
-  const verdict = conflict && decide(conflict, world.policy.strategy)
+  const verdict = conflict && winnerOf(conflict, world.policy)
   const resolved = conflict && verdict && itemOf(conflict, verdict.winner, world.policy, moment)
   if (resolved) items.push(resolved)
   world.open.delete(key)

@@ -104,7 +104,7 @@ export function policyOf(states: States, policy: Partial<Policy> = {}): Policy {
     source: 'A',
     drift: 'conflict',
     delete: 'propagate',
-    strategy: { name: 'manual' },
+    rules: [],
     history: true,
     ...policy,
   }

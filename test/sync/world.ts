@@ -12,6 +12,7 @@ import type {
   Metadata,
   Policy,
 } from '../../src/model.ts'
+import { ruleOf } from './deciding.ts'
 
 export interface Store {
   name: string
@@ -207,9 +208,21 @@ const listings: Pick<Store, 'digests' | 'metadata' | 'tokens'>[] = [
   { digests: ['sha256', 'md5', 'crc32c'], metadata: 'listed', tokens: 'generation' },
 ]
 
+/** Those that need no contents. */
+const strategies = [
+  'last-write-wins',
+  'last-write-wins',
+  'prefer',
+  'manual',
+  'first-write-wins',
+  'largest',
+  'smallest',
+  'delete-wins',
+] as const
+
 export interface Shape {
   direction?: Policy['direction']
-  strategy?: Policy['strategy']['name']
+  strategy?: (typeof strategies)[number]
   history?: boolean
   /** What clocks are wrong by, ms. */
   skews?: number[]
@@ -252,8 +265,7 @@ export function worldOf(dice: Dice, keys: Key[], shape: Shape, story: string[] |
 export function policyOf(dice: Dice, stores: Store[], shape: Shape): Policy {
   const names = stores.map(({ name }) => name)
   const silent = stores.filter(({ metadata }) => metadata === 'none')
-  const name =
-    shape.strategy ?? dice.pick(['last-write-wins', 'last-write-wins', 'prefer', 'manual'])
+  const name = shape.strategy ?? dice.pick(strategies)
   const preferred = dice.shuffle(names)
   return {
     direction: shape.direction ?? dice.pick(['two-way', 'one-way']),
@@ -261,7 +273,7 @@ export function policyOf(dice: Dice, stores: Store[], shape: Shape): Policy {
     source: names[0] as string,
     drift: dice.pick(['conflict', 'overwrite', 'keep']),
     delete: dice.pick(['propagate', 'propagate', 'never']),
-    strategy: name === 'prefer' ? { name, replicas: preferred } : { name },
+    rules: ruleOf(name === 'prefer' ? { name, ranks: preferred.map((one) => [one]) } : { name }),
     history: shape.history ?? dice.below(3) > 0,
     withoutMetadata: silent.map(({ name }) => name),
   }

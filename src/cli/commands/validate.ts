@@ -9,6 +9,7 @@ import {
   scheduleInWords,
 } from '../../config/index.ts'
 import { EXIT } from '../../errors.ts'
+import type { Strategy, StrategyRule } from '../../model.ts'
 import type { CommandContext } from '../command.ts'
 import { count, duration, type Output, time } from '../output.ts'
 
@@ -61,12 +62,11 @@ function runsWhen({ mode, schedule }: DatasetConfig, now: Date): string {
 }
 
 function rules(dataset: DatasetConfig): string {
-  const { strategy, include, exclude, limits } = dataset
-  const prefer = strategy.name === 'prefer' ? ` ${strategy.replicas.join(', ')}` : ''
+  const { include, exclude, limits } = dataset
   const holds = limits.deletes.map(({ count, percent }) => `${count} and ${percent} %`)
   const parts = [
     dataset.direction === 'two-way'
-      ? `conflicts: ${strategy.name}${prefer}`
+      ? `conflicts: ${dataset.rules.map(ruleWords).join(', then ')}`
       : `drift: ${dataset.drift}; deletes: ${dataset.delete}`,
     `deletes held above ${holds.join(', or ')}`,
     include.length > 0 ? `include ${include.join(' ')}` : '',
@@ -74,6 +74,19 @@ function rules(dataset: DatasetConfig): string {
     historyWords(dataset.history),
   ]
   return parts.filter((part) => part !== '').join('; ')
+}
+
+function ruleWords({ match, when, strategy, later }: StrategyRule): string {
+  const which = [...match, when === null ? '' : `when ${Object.keys(when).join(', ')}`]
+  const after = later && `, after ${duration(later.afterMs)} ${strategyWords(later.strategy)}`
+  const words = [...which.filter((part) => part !== ''), strategyWords(strategy)].join(' ')
+  return `${words}${after ?? ''}`
+}
+
+function strategyWords(strategy: Strategy): string {
+  const ranks = strategy.name === 'prefer' ? ` ${strategy.ranks.flat().join(', ')}` : ''
+  const next = 'otherwise' in strategy ? strategy.otherwise : undefined
+  return `${strategy.name}${ranks}${next ? `, else ${strategyWords(next)}` : ''}`
 }
 
 function historyWords({ content, when, versions, keepMs }: DatasetConfig['history']): string {

@@ -1,0 +1,78 @@
+/** Strategies that make one content of all sides: they need all of them, whole. */
+import type { Conflict, Contender, Strategy } from '../../model.ts'
+import { mergeContents } from '../merge/merge.ts'
+import { latestOf, sideOf } from './choose.ts'
+import type { Contents, Known, Need, Word } from './verdict.ts'
+
+type Of<N extends Strategy['name']> = Extract<Strategy, { name: N }>
+
+type Merged =
+  | { kind: 'merged'; bytes: Uint8Array; format: string }
+  | { kind: 'undecided'; code: string; message: string; at?: string }
+
+export function byMerging(conflict: Conflict, strategy: Of<'merge'>, known: Known): Word {
+  const whole = wholeOf(conflict, strategy.bytesMax, known)
+  if ('kind' in whole) return whole
+  const { format, lists, csvKey } = strategy
+  const sides = whole.sides.map(({ bytes, label }) => ({ bytes, label }))
+  const options = { format, lists, csvKey }
+  const type = contentTypeOf(conflict)
+  return wordOf(mergeContents(conflict.key, type, whole.base, sides, options), whole.sides)
+}
+
+export function byCrdt(conflict: Conflict, strategy: Of<'crdt'>, known: Known): Word {
+  const whole = wholeOf(conflict, strategy.bytesMax, known)
+  if ('kind' in whole) return whole
+  return { kind: 'passes', code: 'no-crdt', message: 'CRDTs are not there yet' }
+}
+
+interface Side {
+  contender: Contender
+  bytes: Uint8Array
+  label: string
+}
+
+/** All contents, or what is to be loaded for it, or why it can't be done. */
+function wholeOf(
+  { contenders, base }: Conflict,
+  bytesMax: number,
+  { contents }: Known,
+): { base: Contents['base']; sides: Side[] } | Extract<Word, { kind: 'passes' }> | Need {
+  if (contenders.some(({ content }) => content === null)) {
+    return { kind: 'passes', code: 'deleted', message: 'a side deleted it: nothing to merge' }
+  }
+  const sizes = [base?.content, ...contenders.map(({ content }) => content)]
+  const size = Math.max(...sizes.map((content) => content?.size ?? 0))
+  if (size > bytesMax) {
+    const message = `${size} bytes are more than is merged here (${bytesMax})`
+    return { kind: 'passes', code: 'too-large', message }
+  }
+  if (contents === null || contents.bytesMax < bytesMax) {
+    return { kind: 'needs', what: 'contents', bytesMax }
+  }
+  const sides = contenders.map((contender) => {
+    const bytes = contents.sides.get(contender) ?? new Uint8Array()
+    return { contender, bytes, label: sideOf(contender).sort().join(', ') }
+  })
+  return { base: contents.base, sides }
+}
+
+/** What comes out as one side already is, is that side: nobody has to be given anything new. */
+function wordOf(merged: Merged, sides: Side[]): Word {
+  if (merged.kind === 'undecided') return { ...merged, kind: 'passes' }
+  const same = sides.filter(({ bytes }) => sameBytes(bytes, merged.bytes))
+  const already = latestOf(same.map(({ contender }) => contender))
+  const why = `merged as ${merged.format}`
+  if (already.kind === 'wins') return { ...already, why: `${why}: one side has it all` }
+  return { kind: 'made', bytes: merged.bytes, why }
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+/** The first that any side tells, in the order of the contents. */
+function contentTypeOf({ contenders }: Conflict): string | undefined {
+  return contenders.find(({ content }) => content?.metadata?.contentType)?.content?.metadata
+    ?.contentType
+}
