@@ -27,7 +27,8 @@ interface Side {
 
 /**
  * The winner as an item: adopted where it is, put (or deleted) everywhere else. null: the key
- * waits, because the winner's content can't be read now, or because it got a version in this run.
+ * waits, because the winner's content can't be read now, or because it got a version in this run or
+ * in a later one.
  * `vaulted`: it isn't a side, but content that the vault has.
  */
 export function itemOf(
@@ -39,7 +40,8 @@ export function itemOf(
 ): PlanItem | null {
   const head = winningVersion(conflict, winner, policy, moment)
   if (head.content !== null && winner.replicas.length === 0 && !vaulted) return null
-  if (!winner.head && conflict.head?.run === moment.run) return null
+  const passed = conflict.head !== null && conflict.head.run >= moment.run
+  if (!winner.head && passed) return null
   const actions: Action[] = winner.replicas.map(({ replica, token }) => adopt(replica, token))
   for (const replica of winner.deletedAt) actions.push(adopt(replica, null))
   const rescues: Rescue[] = []

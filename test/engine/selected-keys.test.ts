@@ -5,6 +5,7 @@ import type { LocationOptions } from '../../connectors/options.ts'
 import type { DatasetConfig } from '../../src/config/index.ts'
 import { type StoreCode, StoreError } from '../../src/errors.ts'
 import type { Directive } from '../../src/model.ts'
+import { ruleOf } from '../sync/deciding.ts'
 import { createEngine, type Engine, type EngineOptions } from './engine.ts'
 
 let engine: Engine
@@ -132,7 +133,7 @@ test('what a person asked for is not weighed against the delete limit, nor count
 })
 
 test('a conflict outside the selection stays open, and is not this run’s', async () => {
-  await begin(['a', 'b'], { strategy: { name: 'manual' } })
+  await begin(['a', 'b'], { rules: ruleOf({ name: 'manual' }) })
   put('a', 'left', '1')
   put('b', 'left', '2')
   put('a', 'right', '1')
