@@ -305,13 +305,15 @@ export interface StrategyRule {
   later: { afterMs: number; strategy: Strategy } | null
 }
 
-/** All that is given must hold: of every side with content, or of some replica that takes a side. */
+/** All that is given must hold. */
 export interface Condition {
+  /** Of every side that has content. */
   sizeMin?: number
   sizeMax?: number
   /** How long ago it was written. */
   ageMinMs?: number
   ageMaxMs?: number
+  /** One of them takes a side. */
   replicas?: string[]
   /** `application/json`, `image/*`. */
   contentTypes?: string[]

@@ -62,7 +62,7 @@ function checkUnreached(
   if (all < 0 || all + 1 >= own.length) return
   warnings.push({
     code: 'config-rule-unreached',
-    message: `${built.name}: rule ${all + 1} decides every conflict: those behind it are never asked`,
+    message: `${built.name}: rule ${all + 1} holds for all; those behind it are never asked`,
     where: source.where([...path, all + 1]),
     next: 'Put the rule without `match` and `when` last.',
   })

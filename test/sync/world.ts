@@ -11,6 +11,7 @@ import type {
   Key,
   Metadata,
   Policy,
+  Strategy,
 } from '../../src/model.ts'
 import { ruleOf } from './deciding.ts'
 
@@ -273,10 +274,16 @@ export function policyOf(dice: Dice, stores: Store[], shape: Shape): Policy {
     source: names[0] as string,
     drift: dice.pick(['conflict', 'overwrite', 'keep']),
     delete: dice.pick(['propagate', 'propagate', 'never']),
-    rules: ruleOf(name === 'prefer' ? { name, ranks: preferred.map((one) => [one]) } : { name }),
+    rules: ruleOf(strategyOf(name, preferred)),
     history: shape.history ?? dice.below(3) > 0,
     withoutMetadata: silent.map(({ name }) => name),
   }
+}
+
+function strategyOf(name: (typeof strategies)[number], preferred: string[]): Strategy {
+  if (name === 'prefer') return { name, ranks: preferred.map((one) => [one]) }
+  if (name === 'delete-wins') return { name, otherwise: { name: 'last-write-wins' } }
+  return { name }
 }
 
 // ── chance ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-/** How a loser is called that stays beside the winner: a pure function of who lost what and when. */
+/** How a loser is called that stays beside the winner: by who lost what, and when. Pure. */
 import type { Conflict, Contender, Key } from '../../model.ts'
 import { contentKey } from '../content.ts'
 import { sideOf } from './choose.ts'
@@ -6,8 +6,8 @@ import { sideOf } from './choose.ts'
 export const defaultConflictName = '{name}.conflict-{replica}-{time}{ext}'
 
 export const conflictNameRules =
-  '{name} is the key up to its extension, {ext} the extension with its dot, {replica} who had it, ' +
-  '{time} when it was written (20260131T235959Z), {digest} eight digits of its content.'
+  '{name} is the key up to its extension, {ext} the extension with its dot, {replica} who had ' +
+  'it, {time} when it was written (20260131T235959Z), {digest} eight digits of its content.'
 
 const variables = ['name', 'ext', 'replica', 'time', 'digest'] as const
 const variable = /\{([^{}]*)\}/g
