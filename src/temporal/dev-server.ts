@@ -1,14 +1,11 @@
 /** Temporal's dev server: the embedded default's engine, with its state in one SQLite file. */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
 import { getTool, temporalTool } from './binaries.ts'
 import { connect } from './connection.ts'
 import { hostId } from './host.ts'
-import { freePort, isFree } from './ports.ts'
-import { takeLock } from './process-lock.ts'
+import { type ClaimedPort, claimPort, freePort, isFree } from './ports.ts'
 import { accepts, NotReadyError, type Program, startProgram, untilReady } from './program.ts'
 import { ensureSearchAttributes, searchAttributeNames } from './search-attributes.ts'
 
@@ -32,6 +29,8 @@ export interface DevServer {
   ui: string
   ports: { port: number; uiPort: number }
   logFile: string
+  /** Gives its ports back, when it has ended and isn't started again. */
+  release(): void
 }
 
 const loopback = '127.0.0.1'
@@ -55,42 +54,18 @@ export const databaseFile = (stateDir: string) => join(stateDir, 'temporal.db')
 
 /** Starts it and waits until it answers and knows our search attributes. */
 export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
-  const command = await getTool(temporalTool, { report: options.report })
-  mkdirSync(options.stateDir, { recursive: true })
-  const logFile = join(options.stateDir, 'logs', 'temporal.log')
-  if (existsSync(logFile) && statSync(logFile).size > logBytesMax) {
-    renameSync(logFile, `${logFile}.1`)
-  }
-  const release = await lockPorts()
-  try {
-    return await startSomewhere(command, logFile, options)
-  } finally {
-    release()
-  }
-}
-
-/** Two of us that start at a time would find the same ports free. By user: /tmp is everyone's. */
-async function lockPorts(): Promise<() => void> {
-  const file = join(tmpdir(), `tidemark-ports-${userInfo().uid}.lock`)
-  for (;;) {
-    const release = takeLock(file, 0)
-    if (release) return release
-    await sleep(20)
-  }
-}
-
-async function startSomewhere(
-  command: string,
-  logFile: string,
-  options: DevServerOptions,
-): Promise<DevServer> {
+  const program = await programOf(options)
   const fixed = options.port !== undefined && options.uiPort !== undefined
   for (let tries = 1; ; tries++) {
-    const port = await choosePort(options.port, preferred.port, 'Temporal')
-    const uiPort = await choosePort(options.uiPort, preferred.uiPort, 'Temporal’s Web UI')
+    const claims = await claimPorts(options)
+    const release = () => {
+      for (const one of claims) one.release()
+    }
+    const [port, uiPort] = claims.map((one) => one.port) as [number, number]
     try {
-      return await startOn(command, { port, uiPort }, logFile, options)
+      return { ...(await startOn(program, { port, uiPort }, options)), release }
     } catch (error) {
+      release()
       // Another program may have taken a port since we looked: then there are others.
       const retry = error instanceof NotReadyError && !fixed && tries < 3
       if (!retry || ((await isFree(port)) && (await isFree(uiPort)))) throw error
@@ -98,12 +73,52 @@ async function startSomewhere(
   }
 }
 
-async function startOn(
-  command: string,
-  ports: DevServer['ports'],
-  logFile: string,
-  { stateDir, onSpawn }: DevServerOptions,
+/** Again where it was, on the ports that it still has: clients and workers know that address. */
+export async function restartDevServer(
+  { ports, release }: DevServer,
+  options: DevServerOptions,
 ): Promise<DevServer> {
+  for (const port of [ports.port, ports.uiPort]) if (!(await isFree(port))) throw inUse(port)
+  return { ...(await startOn(await programOf(options), ports, options)), release }
+}
+
+async function programOf({ stateDir, report }: DevServerOptions) {
+  const command = await getTool(temporalTool, { report })
+  mkdirSync(stateDir, { recursive: true })
+  const logFile = join(stateDir, 'logs', 'temporal.log')
+  if (existsSync(logFile) && statSync(logFile).size > logBytesMax) {
+    renameSync(logFile, `${logFile}.1`)
+  }
+  return { command, logFile }
+}
+
+async function claimPorts({ port, uiPort }: DevServerOptions): Promise<ClaimedPort[]> {
+  const first = await claim(port, preferred.port)
+  try {
+    return [first, await claim(uiPort, preferred.uiPort)]
+  } catch (error) {
+    first.release()
+    throw error
+  }
+}
+
+async function claim(given: number | undefined, otherwise: number): Promise<ClaimedPort> {
+  if (given !== undefined) {
+    const claimed = await claimPort(given)
+    if (claimed) return claimed
+    throw inUse(given)
+  }
+  for (let port = otherwise; ; port = await freePort()) {
+    const claimed = await claimPort(port)
+    if (claimed) return claimed
+  }
+}
+
+async function startOn(
+  { command, logFile }: { command: string; logFile: string },
+  ports: DevServer['ports'],
+  { stateDir, onSpawn }: DevServerOptions,
+): Promise<Omit<DevServer, 'release'>> {
   const address = `${loopback}:${ports.port}`
   const ui = `http://${loopback}:${ports.uiPort}`
   const ours = ownNamespace(stateDir)
@@ -155,15 +170,9 @@ async function prepare(address: string): Promise<void> {
   }
 }
 
-async function choosePort(
-  given: number | undefined,
-  otherwise: number,
-  what: string,
-): Promise<number> {
-  if (given === undefined) return (await isFree(otherwise)) ? otherwise : freePort()
-  if (await isFree(given)) return given
-  throw new UserError('port-in-use', `port ${given} for ${what} is in use on ${loopback}`, {
-    where: `${loopback}:${given}`,
+function inUse(port: number): UserError {
+  return new UserError('port-in-use', `port ${port} is in use on ${loopback}`, {
+    where: `${loopback}:${port}`,
     next: 'Stop the program that listens there, give another port, or leave the port out.',
   })
 }

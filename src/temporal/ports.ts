@@ -1,5 +1,8 @@
 /** Loopback ports for the servers that we start. */
 import { createServer } from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { takeLock } from './process-lock.ts'
 
 const loopback = '127.0.0.1'
 
@@ -18,6 +21,26 @@ export async function isFree(port: number): Promise<boolean> {
     if (code === 'EADDRINUSE' || code === 'EACCES') return false
     throw error
   }
+}
+
+/** By user: /tmp is everyone's. */
+const claimsFolder = join(tmpdir(), `tidemark-ports-${userInfo().uid}`)
+
+export interface ClaimedPort {
+  port: number
+  release(): void
+}
+
+/**
+ * The port, if nothing listens there and no other server of ours has it, else null. It stays ours
+ * while what listens there is started again, until `release` or the end of this process: clients
+ * and workers know a server by its port alone, and would go on with a stranger.
+ */
+export async function claimPort(port: number): Promise<ClaimedPort | null> {
+  const release = takeLock(join(claimsFolder, `${port}.lock`), 0)
+  if (release && (await isFree(port))) return { port, release }
+  release?.()
+  return null
 }
 
 function listenOn(port: number): Promise<number> {

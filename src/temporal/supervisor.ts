@@ -7,7 +7,12 @@ import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EXIT, UserError } from '../errors.ts'
 import { workflowBundle } from './bundle.ts'
-import { type DevServer, startDevServer } from './dev-server.ts'
+import {
+  type DevServer,
+  type DevServerOptions,
+  restartDevServer,
+  startDevServer,
+} from './dev-server.ts'
 import { type Kept, keepAlive } from './keep-alive.ts'
 import { lockState, type ServerInfo, type StateLock } from './lock.ts'
 import { endRunsOfOthers } from './other-versions.ts'
@@ -97,6 +102,7 @@ function createTree(options: EmbeddedOptions, stateDir: string, lock: StateLock)
   let where = { address: '', ui: '' }
   let ready = false
   let stopped: Promise<void> | null = null
+  let releasePorts = () => {}
   const end = Promise.withResolvers<void>()
   // Who stops us before anything failed needn't look at it.
   end.promise.catch(() => {})
@@ -133,21 +139,23 @@ function createTree(options: EmbeddedOptions, stateDir: string, lock: StateLock)
   }
 
   async function startTemporal(): Promise<DevServer> {
-    const start = (ports: { port?: number; uiPort?: number }) =>
-      startDevServer({
-        ...{ stateDir, ...ports, report: log },
-        onSpawn: (program, address, ui) => {
-          where = { address, ui }
-          adopt('temporal', program)
-        },
-      })
     const { port, uiPort } = options
-    const server = await start({
+    const start: DevServerOptions = {
+      ...{ stateDir, report: log },
+      onSpawn(program, address, ui) {
+        where = { address, ui }
+        adopt('temporal', program)
+      },
+    }
+    const server = await startDevServer({
+      ...start,
       ...(port === undefined ? {} : { port }),
       ...(uiPort === undefined ? {} : { uiPort }),
     })
-    // Again where it was: clients and workers know that address.
-    keep('temporal', server.program, async () => (await start(server.ports)).program)
+    releasePorts = server.release
+    // Stopped while it started: nobody else gives them back.
+    if (stopped) releasePorts()
+    keep('temporal', server.program, async () => (await restartDevServer(server, start)).program)
     return server
   }
 
@@ -164,6 +172,7 @@ function createTree(options: EmbeddedOptions, stateDir: string, lock: StateLock)
     await Promise.all(workers.map(([, program]) => program.stop(graceMs)))
     await running.get('temporal')?.stop(graceMs)
     await Promise.allSettled(kept.map(({ ended }) => ended))
+    releasePorts()
     lock.release()
     end.resolve()
   }

@@ -6,6 +6,7 @@ import {
   type DevServerOptions,
   isOurs,
   ownNamespace,
+  restartDevServer,
   startDevServer,
 } from '../../src/temporal/dev-server.ts'
 import { freePort } from '../../src/temporal/ports.ts'
@@ -18,7 +19,10 @@ const report = () => {}
 
 async function startOne(options: Omit<DevServerOptions, 'report'>) {
   const server = await startDevServer({ ...options, report })
-  onTestFinished(() => server.program.stop())
+  onTestFinished(async () => {
+    await server.program.stop()
+    server.release()
+  })
   return server
 }
 
@@ -62,6 +66,7 @@ describe('the dev server', () => {
       await close()
       server.program.child.kill(signal)
       await server.program.exited
+      server.release()
     }
     const server = await startOne({ stateDir })
     const { client, close } = await connect({ address: server.address })
@@ -99,6 +104,26 @@ describe('the dev server', () => {
     expect(await isOurs(one?.address ?? '', ownNamespace(folders[0]))).toBe(true)
     expect(await isOurs(other?.address ?? '', ownNamespace(folders[0]))).toBe(false)
     expect(await isOurs(other?.address ?? '', ownNamespace(folders[1]))).toBe(true)
+  })
+
+  it('keeps its ports while it is down: its clients never meet another server there', async () => {
+    const stateDir = temporaryFolder()
+    const server = await startOne({ stateDir })
+    const { client, close } = await connect({ address: server.address })
+    const waits = await client.workflow.start('waits', { taskQueue: 'nobody', workflowId: 'w' })
+    server.program.child.kill('SIGKILL')
+    await server.program.exited
+    const other = await startOne({ stateDir: temporaryFolder() })
+    expect(other.address).not.toBe(server.address)
+    expect(other.ui).not.toBe(server.ui)
+    await expect(startOne({ stateDir: temporaryFolder(), ...server.ports })).rejects.toMatchObject({
+      code: 'port-in-use',
+    })
+    const again = await restartDevServer(server, { stateDir, report })
+    onTestFinished(() => again.program.stop())
+    expect(again.address).toBe(server.address)
+    expect((await waits.describe()).status.name).toBe('RUNNING')
+    await close()
   })
 
   it('finds other ports where its usual ones are in use', async () => {
