@@ -214,7 +214,7 @@ async function fromAnySource(
     fence: attempt.fence,
   }
   let failure: SourceError | null = null
-  for (const origin of await originsOf(work, item, targets)) {
+  for await (const origin of originsOf(work, item, targets)) {
     try {
       return await transfer(item, origin, targets, transferContext)
     } catch (error) {
@@ -228,18 +228,19 @@ async function fromAnySource(
   throw failure ?? new SourceError(none)
 }
 
-/** The replicas that have it, then the vault. */
-async function originsOf(work: Work, item: PlanItem, targets: Target[]): Promise<Origin[]> {
-  const { context, deps } = work
-  const origins = nearestFirst(work, item, targets).flatMap(({ replica, token }) => {
+/** The replicas that have it; then the vault, which is asked only where none can be read. */
+async function* originsOf(work: Work, item: PlanItem, targets: Target[]): AsyncGenerator<Origin> {
+  const { context, deps, attempt } = work
+  for (const { replica, token } of nearestFirst(work, item, targets)) {
     const connector = connectorOf(context, replica)
-    return connector ? [originAt(connector, item.key, token)] : []
-  })
-  if (!item.vaulted) return origins
+    if (connector) yield originAt(connector, item.key, token)
+  }
+  if (!item.vaulted) return
   const vault = await deps.vault(context.config)
   const content = item.head.content as Content
   const open = (signal: AbortSignal) => vault.get(content, signal)
-  return [...origins, { name: 'vault', carriesMetadata: false, open, entry: null }]
+  const entry = await vault.copySource(content, attempt.signal)
+  yield { name: 'vault', carriesMetadata: false, open, entry }
 }
 
 /** A source in the targets' own store first: it copies there by itself. */

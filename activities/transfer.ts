@@ -29,7 +29,7 @@ export interface Origin {
   carriesMetadata: boolean
   open(signal: AbortSignal): Promise<ReadResult>
   /** The entry, where a target in the same store may copy it by itself. */
-  entry: { connector: Connector; token: Token } | null
+  entry: { connector: Connector; key: Key; token: Token } | null
 }
 
 /** A replica's entry, pinned to its token. */
@@ -38,7 +38,7 @@ export function originAt(connector: Connector, key: Key, token: Token): Origin {
     name: connector.name,
     carriesMetadata: connector.traits.carriesMetadata,
     open: (signal) => connector.read(key, token, undefined, { signal }),
-    entry: { connector, token },
+    entry: { connector, key, token },
   }
 }
 
@@ -92,14 +92,19 @@ function canCopyWithin(source: Connector | undefined, target: Connector): boolea
 
 async function copyWithin(
   item: PlanItem,
-  { entry: pinned }: Origin,
+  source: Origin,
   target: Target,
   context: TransferContext,
 ): Promise<Written> {
   const content = item.head.content as Content
   const copy = target.connector.copyWithin as NonNullable<Connector['copyWithin']>
-  const from = { ...(pinned as NonNullable<Origin['entry']>), key: item.key, size: content.size }
+  const from = { ...(source.entry as NonNullable<Origin['entry']>), size: content.size }
+  // What comes from the vault has none of its own that could go along.
+  const metadata = source.carriesMetadata
+    ? null
+    : await metadataFor(item, undefined, source, target, context)
   const entry = await copy(item.key, from, target.expect, {
+    ...(metadata && { metadata }),
     digests: content.digests,
     beforeCommit: context.fence,
     signal: context.signal,
@@ -244,14 +249,14 @@ async function openSource(source: Origin, { signal }: TransferContext): Promise<
 /** What was decided on; where a listing didn't tell it, the source's, else what the target has. */
 async function metadataFor(
   item: PlanItem,
-  entry: Entry,
+  entry: Entry | undefined,
   source: Origin,
   target: Target,
   { signal }: TransferContext,
 ): Promise<Metadata> {
   const agreed = item.head.content?.metadata
   if (agreed) return agreed
-  if (source.carriesMetadata && entry.metadata) return entry.metadata
+  if (source.carriesMetadata && entry?.metadata) return entry.metadata
   if (target.expect === null || !target.connector.traits.carriesMetadata) return {}
   return (await target.connector.stat(item.key, { signal }))?.metadata ?? {}
 }

@@ -34,6 +34,9 @@ export const uploadsKeptMs = 24 * 60 * 60 * 1000
 export const itemsKeptMs = 30 * 24 * 60 * 60 * 1000
 /** The default of `history.keep` in the config: how long what was replaced can be had back (ms). */
 export const historyKeptMs = 90 * 24 * 60 * 60 * 1000
+/** What somebody relied on so short a time ago (ms) a collection of the vault leaves alone: longer
+ *  than two hosts' clocks differ, and than what was put waits for the commit that names it. */
+export const vaultGraceMs = 60 * 60 * 1000
 /** A fence read from the catalog is good for this long (ms): the zombie's documented window. */
 export const fenceCacheMs = 200
 /** A file changed within this long (ms) of its stat may change again under the same token. */

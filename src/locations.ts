@@ -4,10 +4,11 @@ import { join, resolve } from 'node:path'
 import type { Connector } from '../connectors/connector.ts'
 import { openConnector } from '../connectors/index.ts'
 import type { LocationOptions } from '../connectors/options.ts'
+import type { Catalog } from './catalog/catalog.ts'
 import { type Config, resolveReferences } from './config/index.ts'
 import { UserError } from './errors.ts'
 import { partBytes, transfersMax } from './limits.ts'
-import { createVault, type Vault } from './vault/vault.ts'
+import { createVault, type Vault, type VaultParts } from './vault/vault.ts'
 
 export interface Locations {
   /** References are resolved in this process, so that no secret crosses the catalog or Temporal. */
@@ -64,13 +65,26 @@ export function createLocations(parts = partBytes): Locations {
 }
 
 /** The vault that the config names: a location, or a folder in the state folder. */
-export async function openVault(
+export async function vaultParts(
   locations: Locations,
+  catalog: Catalog,
   config: Config,
   stateDir: string,
-): Promise<Vault> {
-  if (config.vault) return createVault(await locations.openOptions('vault', config.vault, null))
+): Promise<VaultParts> {
   const path = join(resolve(stateDir), 'vault')
-  await mkdir(path, { recursive: true })
-  return createVault(await locations.openOptions('vault', { type: 'file', path }, null))
+  if (config.vault === null) await mkdir(path, { recursive: true })
+  const options = config.vault ?? { type: 'file', path }
+  const store = await locations.openOptions('vault', options, null)
+  return { store, catalog, clock: Date.now }
+}
+
+/** One vault for all that use the same place: what they ask of the catalog goes together. */
+export function createVaults(locations: Locations, catalog: Catalog, stateDir: string) {
+  const vaults = new Map<Connector, Vault>()
+  return async (config: Config): Promise<Vault> => {
+    const parts = await vaultParts(locations, catalog, config, stateDir)
+    const vault = vaults.get(parts.store) ?? createVault(parts)
+    vaults.set(parts.store, vault)
+    return vault
+  }
 }

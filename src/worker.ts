@@ -9,7 +9,7 @@ import type { Catalog } from './catalog/catalog.ts'
 import { openCatalogOf } from './catalog/of-config.ts'
 import { loadConfig } from './config/index.ts'
 import { rangesInFlight } from './limits.ts'
-import { createLocations, type Locations, openVault } from './locations.ts'
+import { createLocations, createVaults, type Locations } from './locations.ts'
 import { workflowBundle } from './temporal/bundle.ts'
 import { connectionOptions } from './temporal/connection.ts'
 import { hostId, hostTaskQueue } from './temporal/host.ts'
@@ -27,7 +27,7 @@ export function createDeps(catalog: Catalog, locations: Locations, stateDir: str
   return {
     catalog,
     open: locations.open,
-    vault: (config) => openVault(locations, config, stateDir),
+    vault: createVaults(locations, catalog, stateDir),
     clock: Date.now,
     host: hostId(stateDir),
   }

@@ -10,7 +10,7 @@ import {
   vaultProblems,
 } from './checks.ts'
 import { type Commands, shown } from './commands.ts'
-import { contentsOf, folderPlace, type Place } from './places.ts'
+import { contentsOf, type Place, vaultPlace } from './places.ts'
 import type { Stage } from './stage.ts'
 import { progress, step, tellContents, tellFate, tellKept } from './terminal.ts'
 
@@ -25,7 +25,7 @@ export async function judge(
   const replicas = await readAll(Object.values(places))
   signal.throwIfAborted()
   for (const fate of changes.fates) tellFate(fate, replicas)
-  const vault = await contentsOf(folderPlace(join(work, 'vault')))
+  const vault = await contentsOf(vaultPlace(join(work, 'vault')))
   tellKept(changes.kept, vault)
   step('All four are byte-identical, and as expected')
   const expected = expectedContents(copied, changes.fates)

@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
+import { createZstdDecompress } from 'node:zlib'
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -67,6 +68,18 @@ export function folderPlace(root: string): FolderPlace {
     },
     read: async (key) => createReadStream(at(key)),
     close() {},
+  }
+}
+
+/** What the vault has, as content: some of it is compressed. */
+export function vaultPlace(root: string): Place {
+  const folder = folderPlace(root)
+  return {
+    ...folder,
+    async read(key) {
+      const stored = createReadStream(join(root, key))
+      return key.endsWith('.zst') ? stored.pipe(createZstdDecompress()) : stored
+    },
   }
 }
 

@@ -34,13 +34,15 @@ import type {
   RunReplica,
   Settlement,
 } from './records.ts'
+import type { VaultIndex } from './vault-index.ts'
 
 export type * from './records.ts'
+export type * from './vault-index.ts'
 
 /** The lane of a range's scan; `commitScan` checks it. */
 export const scanLane = (range: number): string => `scan/${range}`
 
-export interface Catalog {
+export interface Catalog extends VaultIndex {
   close(): Promise<void>
 
   // ── configs and locations ──

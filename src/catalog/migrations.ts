@@ -3,6 +3,7 @@
  * released is never edited: the next one mends it. Each has a fixture in test/fixtures/catalog/,
  * from which a test migrates.
  */
+import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { UserError } from '../errors.ts'
 import type { RunCounts } from './catalog.ts'
@@ -341,14 +342,27 @@ async function secondVault(db: Kysely<Tables>): Promise<void> {
     .createTable('vault_objects')
     .addColumn('vault', 'text', (column) => column.notNull())
     .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('md5', 'text')
+    .addColumn('crc32c', 'text')
     .addColumn('form', 'text', (column) => column.notNull())
     .addColumn('size', 'bigint', (column) => column.notNull())
     .addColumn('stored', 'bigint', (column) => column.notNull())
     .addColumn('state', 'text', (column) => column.notNull())
     .addColumn('used_at', 'bigint', (column) => column.notNull())
-    .addColumn('place', 'text')
+    .addColumn('place', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('vault_objects_pk', ['vault', 'name'])
     .execute()
+  for (const digest of ['md5', 'crc32c'] as const) {
+    await db.schema
+      .createIndex(`vault_objects_${digest}`)
+      .on('vault_objects')
+      .columns(['vault', digest])
+      .execute()
+  }
+  // Two catalogs may share a vault's location: neither takes the other's objects for garbage.
+  await db.schema.alterTable('catalog_version').addColumn('id', 'text').execute()
+  const id = randomBytes(6).toString('hex')
+  await db.updateTable('catalog_version').set({ id }).execute()
 }
 
 async function secondAudit(db: Kysely<Tables>, engine: Engine): Promise<void> {

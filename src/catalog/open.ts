@@ -2,7 +2,7 @@
 import { Kysely } from 'kysely'
 import { EXIT, UserError } from '../errors.ts'
 import * as baseline from './baseline.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, VaultIndex } from './catalog.ts'
 import * as conflicts from './conflicts.ts'
 import * as history from './history.ts'
 import * as lanes from './lanes.ts'
@@ -18,6 +18,8 @@ import type { Tables } from './schema.ts'
 import { settle } from './settle.ts'
 import type { Store } from './store.ts'
 import * as uploads from './uploads.ts'
+import * as vaultNeeds from './vault-needs.ts'
+import * as vaultObjects from './vault-objects.ts'
 
 /**
  * `sqlite:/abs/path/catalog.db` (made where it isn't, in a folder that exists) or `postgres://…`
@@ -62,11 +64,15 @@ function shown(url: string): string {
 }
 
 type Query<Args extends unknown[], Result> = (store: Store, ...args: Args) => Promise<Result>
+/** Binds a query to the store; its failures are the catalog's. */
+type On = <Args extends unknown[], Result>(
+  query: Query<Args, Result>,
+) => (...args: Args) => Promise<Result>
 
 function assemble(store: Store, where: string): Catalog {
-  const on =
-    <Args extends unknown[], Result>(query: Query<Args, Result>) =>
-    async (...args: Args): Promise<Result> => {
+  const on: On =
+    (query) =>
+    async (...args) => {
       try {
         return await query(store, ...args)
       } catch (error) {
@@ -132,5 +138,26 @@ function assemble(store: Store, where: string): Catalog {
     getUpload: on(uploads.getUpload),
     putUpload: on(uploads.putUpload),
     staleUploads: on(uploads.staleUploads),
+    ...vaultIndex(on),
+  }
+}
+
+function vaultIndex(on: On): VaultIndex {
+  return {
+    catalogId: on(vaultObjects.catalogId),
+    keepInVault: on(vaultObjects.keepInVault),
+    findInVault: on(vaultObjects.findInVault),
+    vaultObjects: on(vaultObjects.vaultObjects),
+    vaultObjectsNamed: on(vaultObjects.vaultObjectsNamed),
+    vaultSizes: on(vaultObjects.vaultSizes),
+    addToVault: on(vaultObjects.addToVault),
+    claimForSweep: on(vaultObjects.claimForSweep),
+    forgetSwept: on(vaultObjects.forgetSwept),
+    datasetNames: on(vaultNeeds.datasetNames),
+    historyLines: on(vaultNeeds.historyLines),
+    deleteLines: on(vaultNeeds.deleteLines),
+    unfinishedRuns: on(vaultNeeds.unfinishedRuns),
+    keptConflicts: on(vaultNeeds.keptConflicts),
+    pendingDirectives: on(vaultNeeds.pendingDirectives),
   }
 }

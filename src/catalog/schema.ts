@@ -2,6 +2,7 @@
  * The tables as Kysely sees them; `migrations.ts` makes them. Keys compare by UTF-8 bytes. JSON is
  * text: it is written and read whole, never searched. Flags are 0 and 1: SQLite has no booleans.
  */
+import type { Generated } from 'kysely'
 import type {
   ConflictRecord,
   ItemState,
@@ -9,6 +10,8 @@ import type {
   RequestRecord,
   RunCounts,
   RunRecord,
+  VaultObject,
+  VaultRecord,
 } from './catalog.ts'
 
 type Json = string
@@ -16,7 +19,8 @@ type Json = string
 type Time = number
 
 export interface Tables {
-  catalog_version: { version: number }
+  /** `id`: null in version 1 alone. */
+  catalog_version: { version: number; id: Generated<string | null> }
   counters: { name: 'dataset' | 'run' | 'conflict' | 'request'; value: number }
   configs: { digest: string; json: Json }
   locations: { name: string; identity: string; host: string | null }
@@ -63,15 +67,16 @@ export interface RequestsTable {
 export interface VaultObjectsTable {
   vault: string
   name: string
-  /** As it is, compressed, or a version that a bucket keeps by itself (`place` says which). */
-  form: 'raw' | 'zstd' | 'native'
+  /** The content's other digests, as far as they are known: it is found by them, too. */
+  md5: string | null
+  crc32c: string | null
+  form: VaultObject['form']
   /** Bytes of the content, and bytes that it takes up. */
   size: number
   stored: number
-  /** `sweeping`: a collection is about to remove it. */
-  state: 'kept' | 'sweeping'
+  state: VaultRecord['state']
   used_at: Time
-  place: Json | null
+  place: Json
 }
 
 /** A chain a dataset, hash by hash. */

@@ -1,7 +1,7 @@
 /** What a version's or a side's bytes are, for people: from whoever holds them. */
 import type { ReadResult } from '../../connectors/connector.ts'
 import { StoreError } from '../errors.ts'
-import { createLocations, openVault } from '../locations.ts'
+import { createLocations, createVaults } from '../locations.ts'
 import type { Content, Key, Source } from '../model.ts'
 import { compareContent } from '../sync/content.ts'
 import type { CommandContext } from './command.ts'
@@ -20,7 +20,7 @@ export async function openContents(
   { config, catalog }: Session,
 ): Promise<Contents> {
   const locations = createLocations()
-  const vault = await openVault(locations, config, state)
+  const vault = await createVaults(locations, catalog, state)(config)
 
   /** Whom the baseline says to hold it. */
   async function holders(dataset: string, key: Key, content: Content): Promise<Source[]> {

@@ -90,6 +90,17 @@ export function contentKey(content: Content | null): string | null {
 }
 
 /**
+ * The content's names in the vault, the strongest first. Two levels, so that a folder of a file
+ * system stays small. None by crc32c, which says nothing between two keys.
+ */
+export function contentNames({ sha256, md5 }: Digests): string[] {
+  return [
+    ...(sha256 ? [`sha256/${sha256.slice(0, 2)}/${sha256}`] : []),
+    ...(md5 ? [`md5/${md5.slice(0, 2)}/${md5}`] : []),
+  ]
+}
+
+/**
  * By which a delete and a create are known for a rename (I3): md5 before sha256, because stores and
  * listings show it where bytes never passed through us, and both sides must choose the same one.
  * crc32c says nothing about two keys.

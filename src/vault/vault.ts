@@ -1,18 +1,27 @@
 /**
- * Content that no replica will hold any more, by its digest, on any connector. Written once, before
- * the write that takes the content away (I2). Minimal: put and get.
+ * Content that no replica will hold any more, by its digest, on any connector: written once, before
+ * the write that takes the content away (I2). The catalog is its index.
+ *
+ * Who puts says so in the catalog first, then writes; who collects claims in the catalog first,
+ * then removes (`collect.ts`). Each object lies under a key that was never used before and never
+ * will be again: so a put that finds its content claimed writes it anew, elsewhere, and whatever a
+ * collection removes late, or twice, is what nobody relies on. What is killed in between leaves a
+ * row without an object, which the next put writes; or an object without a row, which is collected.
  */
-
-import type { Connector, ReadResult } from '../../connectors/connector.ts'
+import { randomBytes } from 'node:crypto'
+import type { Connector, CopySource, ReadResult } from '../../connectors/connector.ts'
 import {
   createDigester,
   digestProblem,
   digestsByReading,
   digestsOf,
 } from '../../connectors/digests.ts'
+import type { VaultIndex, VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
-import type { Content, Digests, Key, Source } from '../model.ts'
-import { ALGORITHMS } from '../sync/content.ts'
+import type { Content, Digests, Entry, Key, Source, Token } from '../model.ts'
+import { contentNames } from '../sync/content.ts'
+import { compressed, decompressed } from './form.ts'
+import { together } from './together.ts'
 
 /** An entry of a replica that is to be kept. */
 export interface VaultSource {
@@ -28,149 +37,316 @@ export interface Vault {
   put(source: VaultSource, signal: AbortSignal): Promise<Content>
   /** Keeps what is in memory: merged, or given by a person. The content with all its digests. */
   putBytes(bytes: Uint8Array, signal: AbortSignal): Promise<Content>
-  /** `not-found` where the vault doesn't have it. */
+  /** `not-found` where the vault doesn't have it. The body ends with `corrupt` instead of its end
+   *  where it isn't the content. */
   get(content: Content, signal: AbortSignal): Promise<ReadResult>
+  /** Where it lies as it is, for a store that copies it by itself; null: not there, or not so. */
+  copySource(content: Content, signal: AbortSignal): Promise<CopySource | null>
+  /** Whether it is there; then it stays for an hour at least, whatever is collected meanwhile. */
   has(content: Content, signal: AbortSignal): Promise<boolean>
 }
 
-/** `sha256/ab/abcd…`: two levels, so that a folder of a file system stays small. */
-function nameOf(digests: Digests, size: number): Key | null {
-  for (const algorithm of ALGORITHMS) {
-    const hex = digests[algorithm]
-    if (hex === undefined) continue
-    // crc32c names content only together with its size, and even then weakly.
-    return algorithm === 'crc32c'
-      ? `crc32c/${hex.slice(0, 2)}/${hex}-${size}`
-      : `${algorithm}/${hex.slice(0, 2)}/${hex}`
-  }
-  return null
+/** What the vault stands on. `clock`: ms since the epoch. */
+export interface VaultParts {
+  store: Connector
+  catalog: VaultIndex
+  clock(): number
 }
 
-/** Under any of its digests: what was adopted with an md5 alone may have got a sha256 since. */
-function namesOf({ digests, size }: Content): Key[] {
-  return ALGORITHMS.flatMap((algorithm) => {
-    const hex = digests[algorithm]
-    const name = hex === undefined ? null : nameOf({ [algorithm]: hex }, size)
-    return name === null ? [] : [name]
-  })
+/** `vault`: the location's identity. `prefix`: what this catalog's objects begin with. */
+export interface VaultRoot {
+  vault: string
+  prefix: Key
 }
 
-export function createVault(store: Connector): Vault {
-  async function find(content: Content, signal: AbortSignal) {
-    for (const name of namesOf(content)) {
-      const entry = await store.stat(name, { signal })
-      if (entry !== null && entry.size === content.size) return entry
+export async function rootOfVault(
+  { store, catalog }: VaultParts,
+  signal: AbortSignal,
+): Promise<VaultRoot> {
+  const vault = await store.identity({ signal, create: true })
+  return { vault, prefix: `${await catalog.catalogId()}/` }
+}
+
+/** Content that is to be written: from a replica, or from memory. */
+type Given = { source: VaultSource } | { bytes: Uint8Array }
+
+export function createVault(parts: VaultParts): Vault {
+  const { store, catalog, clock } = parts
+  let known: Promise<VaultRoot> | null = null
+
+  /** Asked once; what failed is asked again. */
+  async function root(signal: AbortSignal): Promise<VaultRoot> {
+    known ??= rootOfVault(parts, signal)
+    try {
+      return await known
+    } catch (error) {
+      known = null
+      throw error
     }
-    return null
+  }
+
+  const keep = together(async (asked: { vault: string; object: VaultObject }[]) => {
+    const objects = asked.map(({ object }) => object)
+    return await catalog.keepInVault(asked[0]?.vault ?? '', objects, clock())
+  })
+  const find = together(async (asked: { vault: string; content: Content }[]) => {
+    const contents = asked.map(({ content }) => content)
+    return await catalog.findInVault(asked[0]?.vault ?? '', contents, clock())
+  })
+
+  // ── putting ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Said in the catalog, then written. `body` null: the store copies it by itself, or it is too
+   *  large for memory. */
+  async function keepAs(
+    { vault, prefix }: VaultRoot,
+    content: Content,
+    given: Given,
+    packed: Buffer | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const form = packed ? 'zstd' : 'raw'
+    const object = newObject(prefix, content, form, packed?.length ?? content.size)
+    const kept = await keep({ vault, object })
+    if (keyOf(kept) === keyOf(object)) return await write(kept, given, null, signal)
+    await confirm(kept, given, signal)
+  }
+
+  /** What a killed put, or somebody with a key to the bucket, left missing is written anew. */
+  async function confirm(kept: VaultObject, given: Given, signal: AbortSignal): Promise<void> {
+    const entry = await store.stat(keyOf(kept), { signal })
+    if (entry !== null && isWhole(entry, kept)) return
+    await write(kept, given, entry?.token ?? null, signal)
   }
 
   async function write(
-    name: Key,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-    content: Content,
+    object: VaultObject,
+    given: Given,
+    expect: Token | null,
     signal: AbortSignal,
   ): Promise<void> {
+    const key = keyOf(object)
+    const options = { digests: {}, metadata: {}, beforeCommit: async () => undefined, signal }
     try {
-      await store.write(name, body, null, {
-        size: content.size,
-        metadata: {},
-        digests: content.digests,
-        beforeCommit: async () => undefined,
-        signal,
-      })
+      if ('source' in given && object.form === 'raw' && copies(given.source.connector, store)) {
+        const { connector, key: from, token, content } = given.source
+        const source = { connector, key: from, token, size: content.size }
+        const copy = store.copyWithin as NonNullable<Connector['copyWithin']>
+        await copy(key, source, expect, { ...options, digests: content.digests })
+        return
+      }
+      const body = await bodyOf(object, given, signal)
+      const size = body instanceof Uint8Array ? body.length : object.content.size
+      const digests = object.form === 'raw' ? object.content.digests : {}
+      await store.write(key, body, expect, { ...options, digests, size })
     } catch (error) {
-      // Somebody kept the same content at the same time: its name is its digest.
-      if (!(error instanceof StoreError && error.code === 'changed-meanwhile')) throw error
+      if (!(error instanceof StoreError) || error.code !== 'changed-meanwhile') throw error
+      // Either the source moved, or somebody kept the same content at the same time.
+      const entry = await store.stat(key, { signal })
+      if (entry === null || !isWhole(entry, object)) throw error
     }
   }
 
-  async function keepSmall(source: VaultSource, signal: AbortSignal): Promise<Content> {
+  /** What is to be sent; checked before, or by the stream at its end. */
+  async function bodyOf(object: VaultObject, given: Given, signal: AbortSignal) {
+    const { content, form } = object
+    if ('source' in given && form === 'raw' && content.size > store.traits.partBytes) {
+      return await checkedStream(given.source, content.digests, signal)
+    }
+    const bytes = 'bytes' in given ? given.bytes : await readWhole(given.source, signal)
+    return form === 'zstd' ? ((await compressed(bytes)) ?? bytes) : bytes
+  }
+
+  async function putSmall(
+    at: VaultRoot,
+    source: VaultSource,
+    signal: AbortSignal,
+  ): Promise<Content> {
     const bytes = await readWhole(source, signal)
-    const digests = digestsOf(bytes)
-    const problem = digestProblem(source.content.digests, digests)
-    if (problem) throw corrupt(source, problem)
-    const content = { ...source.content, digests }
-    await write(nameOf(digests, content.size) as Key, bytes, content, signal)
+    const content = { ...source.content, digests: digestsOf(bytes) }
+    await keepAs(at, content, { bytes }, await compressed(bytes), signal)
     return content
   }
 
-  /** Too large for memory: under the digest that is known, or read twice where none is. */
-  async function keepLarge(source: VaultSource, signal: AbortSignal): Promise<Content> {
-    const known = nameOf(source.content.digests, source.content.size)
-    const digests = known
-      ? source.content.digests
-      : await digestsByReading(source.connector, source.key, source.token, signal)
-    const content = { ...source.content, digests }
-    const digester = createDigester()
-    const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
-    await write(
-      known ?? (nameOf(digests, content.size) as Key),
-      checked(body, digester, () => {
-        const problem = digestProblem(digests, digester.digest())
-        if (problem) throw corrupt(source, problem)
-      }),
-      content,
-      signal,
-    )
-    return content
+  // ── getting ───────────────────────────────────────────────────────────────────────────────────
+
+  async function locate(content: Content, signal: AbortSignal): Promise<VaultObject | null> {
+    const { vault } = await root(signal)
+    const [object, another] = await find({ vault, content })
+    if (another === undefined) return object ?? null
+    throw new StoreError('corrupt', 'Several contents have this crc32c and size.', {
+      location: store.name,
+      operation: 'vault get',
+      key: keyOf(another),
+    })
+  }
+
+  /** With the state of its object; null where one of them isn't there. */
+  async function look(content: Content, signal: AbortSignal) {
+    const object = await locate(content, signal)
+    const entry = object && (await store.stat(keyOf(object), { signal }))
+    return object && entry ? { object, entry } : null
   }
 
   return {
     async put(source, signal) {
-      if (await find(source.content, signal)) return source.content
-      return source.content.size <= store.traits.partBytes
-        ? await keepSmall(source, signal)
-        : await keepLarge(source, signal)
+      const { content, connector, key, token } = source
+      if (content.size === 0) return { ...content, digests: digestsOf(new Uint8Array()) }
+      const at = await root(signal)
+      const named = contentNames(content.digests).length > 0
+      if (named && copies(connector, store)) {
+        await keepAs(at, content, { source }, null, signal)
+        return content
+      }
+      const [there] = named ? await find({ vault: at.vault, content }) : []
+      if (there) {
+        await confirm(there, { source }, signal)
+        return content
+      }
+      if (content.size <= store.traits.partBytes) return await putSmall(at, source, signal)
+      const digests = named
+        ? content.digests
+        : await digestsByReading(connector, key, token, signal)
+      await keepAs(at, { ...content, digests }, { source }, null, signal)
+      return { ...content, digests }
     },
+
     async putBytes(bytes, signal) {
       const content = { size: bytes.length, digests: digestsOf(bytes) }
-      if (!(await find(content, signal))) {
-        await write(nameOf(content.digests, content.size) as Key, bytes, content, signal)
-      }
+      if (bytes.length === 0) return content
+      await keepAs(await root(signal), content, { bytes }, await compressed(bytes), signal)
       return content
     },
+
     async get(content, signal) {
-      const entry = await find(content, signal)
-      if (entry === null) {
-        const name = namesOf(content)[0] ?? 'content without a digest'
-        throw new StoreError('not-found', `The vault does not have ${name}.`, {
-          location: store.name,
-          operation: 'vault get',
-          key: name,
-        })
-      }
-      return await store.read(entry.key, entry.token, undefined, { signal })
+      if (content.size === 0) return nothing(content)
+      const found = await look(content, signal)
+      if (found) return await opened(store, found.object, found.entry, content, signal)
+      const [name = 'content without a digest'] = contentNames(content.digests)
+      throw new StoreError('not-found', `The vault does not have ${name}.`, {
+        location: store.name,
+        operation: 'vault get',
+        key: name,
+      })
     },
+
+    async copySource(content, signal) {
+      if (store.traits.copyDomain === null || content.size === 0) return null
+      const found = await look(content, signal)
+      if (found === null || found.object.form !== 'raw') return null
+      const { key, token, size } = found.entry
+      return { connector: store, key, token, size }
+    },
+
     async has(content, signal) {
-      return (await find(content, signal)) !== null
+      if (content.size === 0) return true
+      const found = await look(content, signal)
+      return found !== null && isWhole(found.entry, found.object)
     },
   }
 }
 
+// ── objects ─────────────────────────────────────────────────────────────────────────────────────
+
+function newObject(
+  prefix: Key,
+  { size, digests }: Content,
+  form: 'raw' | 'zstd',
+  stored: number,
+): VaultObject {
+  const name = contentNames(digests)[0] as string
+  const key = `${prefix}${name}-${randomBytes(4).toString('hex')}${form === 'zstd' ? '.zst' : ''}`
+  return { name, content: { size, digests }, form, stored, place: { key } }
+}
+
+export function keyOf({ place }: VaultObject): Key {
+  return place.key
+}
+
+/** Another release may compress the same content to another length. */
+export function isWhole({ size }: Entry, { form, stored }: VaultObject): boolean {
+  return form === 'zstd' || size === stored
+}
+
+function copies(from: Connector, to: Connector): boolean {
+  const { copyDomain } = to.traits
+  return copyDomain !== null && copyDomain === from.traits.copyDomain && to.copyWithin !== undefined
+}
+
+// ── bytes ───────────────────────────────────────────────────────────────────────────────────────
+
 async function readWhole(source: VaultSource, signal: AbortSignal): Promise<Buffer> {
   const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
+  const bytes = await bytesOf(body)
+  const problem = digestProblem(source.content.digests, digestsOf(bytes))
+  if (problem) throw corrupt(source.connector.name, source.key, problem)
+  return bytes
+}
+
+async function checkedStream(source: VaultSource, digests: Digests, signal: AbortSignal) {
+  const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
+  return checked(body, digests, source.connector.name, source.key)
+}
+
+/** The content as it was put. */
+export async function opened(
+  store: Connector,
+  { form, content: kept }: VaultObject,
+  entry: Entry,
+  asked: Content,
+  signal: AbortSignal,
+): Promise<ReadResult> {
+  const { body } = await store.read(entry.key, entry.token, undefined, { signal })
+  const digests = { ...asked.digests, ...kept.digests }
+  const content = { ...entry, size: kept.size, digests }
+  const plain = form === 'zstd' ? unpacked(store, entry.key, body, kept.size) : body
+  return { entry: content, body: checked(plain, digests, store.name, entry.key) }
+}
+
+/** It was whole in memory when it was compressed. */
+async function* unpacked(
+  { name }: Connector,
+  key: Key,
+  body: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const bytes = await bytesOf(body)
+  try {
+    yield await decompressed(bytes, size)
+  } catch (error) {
+    throw corrupt(name, key, 'it can’t be decompressed', error)
+  }
+}
+
+/** The stream, with a check at its end: what throws there is never committed by a store. */
+async function* checked(
+  body: AsyncIterable<Uint8Array>,
+  digests: Digests,
+  location: string,
+  key: Key,
+): AsyncGenerator<Uint8Array> {
+  const digester = createDigester()
+  for await (const chunk of body) {
+    digester.update(chunk)
+    yield chunk
+  }
+  const problem = digestProblem(digests, digester.digest())
+  if (problem) throw corrupt(location, key, problem)
+}
+
+async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   for await (const chunk of body) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-/** The stream, with a check at its end: what throws there is never committed by the store. */
-async function* checked(
-  body: AsyncIterable<Uint8Array>,
-  digester: { update(chunk: Uint8Array): void },
-  atEnd: () => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    digester.update(chunk)
-    yield chunk
-  }
-  atEnd()
+async function* none(): AsyncGenerator<Uint8Array> {}
+
+function nothing(content: Content): ReadResult {
+  const entry = { key: 'empty', token: { id: 'empty' }, modifiedAt: 0, ...content }
+  return { entry, body: none() }
 }
 
-function corrupt(source: VaultSource, problem: string): StoreError {
-  return new StoreError('corrupt', problem, {
-    location: source.connector.name,
-    operation: 'vault put',
-    key: source.key,
-  })
+function corrupt(location: string, key: Key, problem: string, cause?: unknown): StoreError {
+  return new StoreError('corrupt', problem, { location, operation: 'vault', key, cause })
 }
