@@ -31,7 +31,7 @@ export async function finishRun(
   const problem = record.problem ?? problemOf(how, rangesFailed)
   await catalog.updateRun(run, { state, endedAt: deps.clock(), counts, problem })
   if (record.base !== null && how === 'ended') {
-    await catalog.updateRun(record.base, { state: 'applied' })
+    await catalog.updateRun(record.base, { state: 'applied', cause: run })
   }
   // A plan touches no store; and a run that was refused needn't know its replicas.
   if (record.mode !== 'plan' && how !== 'refused') await dropUploads(deps, run, state, signal)

@@ -24,15 +24,15 @@ export async function prepareRun(
 ): Promise<Prepared> {
   const { config, dataset } = await datasetOf(deps, input.configDigest, input.dataset)
   const run = await beginRun(deps, input, execution)
-  const problem = await refusal(deps, input)
+  const problem = await refusal(deps, input, run)
   if (problem) {
     await deps.catalog.updateRun(run, { problem })
     return { run, ranges: 0, refused: true }
   }
   const policy = policyOf(dataset)
-  await forgetRemoved(deps, dataset, policy)
+  await forgetRemoved(deps, dataset, policy, run)
   const connectors = await Promise.all(
-    policy.replicas.map((replica) => lookAt(deps, config, run, replica, signal)),
+    policy.replicas.map((replica) => lookAt(deps, config, { dataset, run, replica }, signal)),
   )
   const known = connectors.filter((connector) => connector !== null)
   if (known.length === 0) {
@@ -76,6 +76,7 @@ async function beginRun(
     liveAtStart: await catalog.countLive(input.dataset),
     workflowId,
     temporalRunId: runId,
+    by: input.trigger === 'schedule' ? 'schedule' : (input.by ?? null),
   })
 }
 
@@ -86,7 +87,11 @@ async function requestOf({ catalog }: Deps, { request, base }: SyncInput): Promi
 }
 
 /** Exactly that plan, or not at all. */
-async function refusal(deps: Deps, input: SyncInput): Promise<RunRecord['problem']> {
+async function refusal(
+  deps: Deps,
+  input: SyncInput,
+  run: RunNumber,
+): Promise<RunRecord['problem']> {
   if (input.request !== undefined) return await requestRefusal(deps, input.request, input.dataset)
   if (input.base === null) return null
   const base = await deps.catalog.getRun(input.base)
@@ -106,7 +111,7 @@ async function refusal(deps: Deps, input: SyncInput): Promise<RunRecord['problem
   }
   const key = await deps.catalog.supersededBy(base.run)
   if (key === null) return null
-  await deps.catalog.updateRun(base.run, { state: 'superseded' })
+  await deps.catalog.updateRun(base.run, { state: 'superseded', cause: run })
   const message = `A later run changed "${key}" since run ${base.run} was planned.`
   return { code: 'plan-superseded', message, next: again }
 }
@@ -139,10 +144,17 @@ async function takeStored(
 }
 
 /** A replica that left the dataset never held anything, should it come back. */
-async function forgetRemoved(deps: Deps, dataset: DatasetConfig, policy: Policy): Promise<void> {
+async function forgetRemoved(
+  deps: Deps,
+  dataset: DatasetConfig,
+  policy: Policy,
+  run: RunNumber,
+): Promise<void> {
   const { catalog } = deps
+  const asked = { run, by: 'rule: removed from the config' }
   for (const replica of await catalog.knownReplicas(dataset.name)) {
-    if (!policy.replicas.includes(replica)) await catalog.dropHolds(dataset.name, replica)
+    if (policy.replicas.includes(replica)) continue
+    await catalog.dropHolds(dataset.name, replica, asked)
   }
   await catalog.noteReplicas(dataset.name, policy.replicas)
 }
@@ -151,16 +163,16 @@ async function forgetRemoved(deps: Deps, dataset: DatasetConfig, policy: Policy)
 async function lookAt(
   deps: Deps,
   config: Config,
-  run: RunNumber,
-  replica: string,
+  one: { dataset: DatasetConfig; run: RunNumber; replica: string },
   signal: AbortSignal,
 ): Promise<Connector | null> {
+  const { run, replica } = one
   try {
     const connector = await deps.open(config, replica)
     // On a mount that is gone, an id would be made in the empty folder where it was.
     const create = (await deps.catalog.getLocation(replica)) === null
     const identity = await identify(connector, create, signal)
-    await checkIdentity(deps, replica, identity)
+    await checkIdentity(deps, one, identity)
     const none = { seen: 0, gone: 0 }
     await deps.catalog.putRunReplica(run, { replica, state: 'ok', problem: null, ...none })
     return connector
@@ -191,10 +203,17 @@ async function identify(
   }
 }
 
-async function checkIdentity(deps: Deps, replica: string, identity: string): Promise<void> {
+async function checkIdentity(
+  deps: Deps,
+  { dataset, run, replica }: { dataset: DatasetConfig; run: RunNumber; replica: string },
+  identity: string,
+): Promise<void> {
   const known = await deps.catalog.getLocation(replica)
   const host = identity.startsWith('file:') ? deps.host : null
-  if (known === null) return await deps.catalog.setLocation(replica, identity, host)
+  if (known === null) {
+    const asked = { datasets: [dataset.name], run, by: 'tidemark' }
+    return await deps.catalog.setLocation(replica, identity, host, asked)
+  }
   if (known.host !== null && host !== null && known.host !== host) {
     throw new UserError('location-on-other-host', `${replica} is a folder on another host.`, {
       next: 'Run this dataset on that host, or `tidemark rebind` the location to this one.',

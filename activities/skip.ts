@@ -17,6 +17,7 @@ export async function skipRun(
     liveAtStart: 0,
     workflowId: `sync/${dataset}`,
     temporalRunId: null,
+    by: 'schedule',
   })
   const message = 'Another run of this dataset was under way.'
   const problem = { code: 'skipped-overlap', message }

@@ -27,6 +27,7 @@ async function createRun(on: Catalog, base: number | null = null): Promise<numbe
   return await on.createRun({
     ...{ dataset, mode: 'sync', trigger: 'manual', state: 'running', configDigest: '', base },
     ...{ startedAt: 1, liveAtStart: 0, workflowId: '', temporalRunId: null },
+    by: null,
   })
 }
 

@@ -159,6 +159,7 @@ async function fill(keys: number, folder: string): Promise<void> {
     ...{ dataset: 'data', mode: 'sync', trigger: 'manual', state: 'running' },
     ...{ configDigest: config.digest, base: null, startedAt: Date.now(), liveAtStart: 0 },
     ...{ workflowId: 'bench', temporalRunId: 'fill' },
+    by: null,
   })
   for (let i = 0; i < keys; ) {
     const settlements: Settlement[] = []

@@ -2,7 +2,9 @@
  *  that are dropped. */
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { BaselineRow, Key, KeyRange } from '../model.ts'
+import { append } from './audit.ts'
 import { decodeBody, encodeBody } from './baseline-body.ts'
+import type { Catalog } from './catalog.ts'
 import { checkKey, findDataset, inTransaction, overRows, type Store } from './store.ts'
 
 const pageRows = 1_000
@@ -103,7 +105,12 @@ export async function countLive(store: Store, dataset: string): Promise<number> 
 // ── replicas of a dataset ───────────────────────────────────────────────────────────────────────
 
 /** Page by page. The replica's name goes last, so that a call that was cut off is repeated. */
-export async function dropHolds(store: Store, dataset: string, replica: string): Promise<number> {
+export async function dropHolds(
+  store: Store,
+  dataset: string,
+  replica: string,
+  { run, by }: Parameters<Catalog['dropHolds']>[2],
+): Promise<number> {
   const id = await findDataset(store, dataset)
   if (id === undefined) return 0
   let changed = 0
@@ -119,11 +126,17 @@ export async function dropHolds(store: Store, dataset: string, replica: string):
     after = page.at(-1)?.key ?? null
     if (page.length < pageRows) break
   }
-  await store.db
-    .deleteFrom('dataset_replicas')
-    .where('dataset', '=', id)
-    .where('replica', '=', replica)
-    .execute()
+  await inTransaction(store, async (tx) => {
+    const known = await tx.db
+      .deleteFrom('dataset_replicas')
+      .where('dataset', '=', id)
+      .where('replica', '=', replica)
+      .returning('replica')
+      .executeTakeFirst()
+    if (!known && changed === 0) return
+    const forgotten = { run, key: null, what: 'replica-forgotten' as const, by }
+    await append(tx, { id, name: dataset }, [{ ...forgotten, detail: { replica, keys: changed } }])
+  })
   return changed
 }
 

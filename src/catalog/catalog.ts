@@ -19,6 +19,8 @@ import type {
   RunNumber,
 } from '../model.ts'
 import type {
+  AuditEvent,
+  AuditRow,
   ConflictFilter,
   ConflictRecord,
   HistoryLine,
@@ -26,6 +28,7 @@ import type {
   ItemRecord,
   ItemState,
   KeyAtPoint,
+  LinesSum,
   RangeRecord,
   RequestRecord,
   Resolution,
@@ -50,12 +53,22 @@ export interface Catalog extends VaultIndex {
   putConfig(digest: string, json: string): Promise<void>
   getConfig(digest: string): Promise<string | null>
   getLocation(name: string): Promise<{ identity: string; host: string | null } | null>
-  /** Where it was another place, the uploads under way there are forgotten. */
-  setLocation(name: string, identity: string, host: string | null): Promise<void>
+  /** Where it was another place, the uploads under way there are forgotten. `asked`: the datasets
+   *  whose audit is told. */
+  setLocation(
+    name: string,
+    identity: string,
+    host: string | null,
+    asked: { datasets: string[]; run: RunNumber | null; by: string },
+  ): Promise<void>
   /** All holds of this replica become *never* (I12, `rebind`, a removed replica), and it is no
    *  longer among `knownReplicas`. Each row's rev grows: what was computed before is refused. Gives
    *  how many rows changed. */
-  dropHolds(dataset: string, replica: string): Promise<number>
+  dropHolds(
+    dataset: string,
+    replica: string,
+    asked: { run: RunNumber | null; by: string },
+  ): Promise<number>
   /** The replicas' names that any hold of the dataset bears. Kept as a table, not by a scan. */
   knownReplicas(dataset: string): Promise<string[]>
   noteReplicas(dataset: string, replicas: string[]): Promise<void>
@@ -98,6 +111,8 @@ export interface Catalog extends VaultIndex {
     patch: Partial<Pick<RunRecord, 'state' | 'endedAt' | 'problem' | 'temporalRunId'>> & {
       /** Set to these; the others stay. */
       counts?: Partial<RunCounts>
+      /** The run because of which an ended one changes, as a stored plan that was applied. */
+      cause?: RunNumber
     },
   ): Promise<void>
   /** Adds to the named counts, atomically. */
@@ -210,9 +225,9 @@ export interface Catalog extends VaultIndex {
   /**
    * Commits outcomes: per settlement the baseline row under its `expectRev`, the history line and
    * the item, all settlements in one transaction (I8). A settlement whose row has another rev is
-   * left out whole, and its place in the answer is false. The stored item's rev becomes the row's
-   * (0 where it was forgotten) where the row was written, else it is the record's. A version that
-   * is there already stays as it is.
+   * left out whole, and its place in the answer is false; so are all where the run has ended. The
+   * stored item's rev becomes the row's (0 where it was forgotten) where the row was written, else
+   * it is the record's. A version that is there already stays as it is.
    */
   settle(dataset: string, settlements: Settlement[]): Promise<boolean[]>
   /** Copies the items of `base` in these states into `run` as range 0 (the range itself is the
@@ -265,6 +280,26 @@ export interface Catalog extends VaultIndex {
   /** Newest first, before `before`; open or ended at `since` (ms) or later. */
   findConflicts(filter: ConflictFilter): Promise<ConflictRecord[]>
   countOpenConflicts(dataset: string): Promise<number>
+
+  // ── the audit ──
+  /** Appends to the dataset's chain what no other method tells of. */
+  record(dataset: string, event: AuditEvent): Promise<void>
+  /** The last row; null: the chain is empty. */
+  auditHead(dataset: string): Promise<Pick<AuditRow, 'seq' | 'at' | 'digest'> | null>
+  /** In order, behind `after` (0: from the first); of one key, told at `since` (ms) or later. */
+  auditRows(filter: {
+    dataset: string
+    after: number
+    limit: number
+    key?: Key
+    since?: number
+  }): Promise<AuditRow[]>
+  /** The names of all datasets that the catalog has. */
+  auditedDatasets(): Promise<string[]>
+  /** A run's lines of history as they are now: `run-ended` has what they were. */
+  runLines(dataset: string, run: RunNumber): Promise<LinesSum>
+  /** The runs that the dataset's lines of history bear, ascending. */
+  runsOfLines(dataset: string): Promise<RunNumber[]>
 
   // ── uploads ──
   getUpload(location: string, key: Key): Promise<string | null>

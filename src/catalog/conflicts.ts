@@ -1,6 +1,7 @@
 /** Conflicts as records: one open at most of a key, until it is resolved or agrees by itself. */
 import { sql } from 'kysely'
 import type { Conflict, Key, KeyRange, RunNumber } from '../model.ts'
+import { append } from './audit.ts'
 import { within } from './baseline.ts'
 import type { Catalog, ConflictFilter, ConflictRecord, Resolution } from './catalog.ts'
 import type { ConflictsTable } from './schema.ts'
@@ -17,41 +18,54 @@ export async function openConflict(
   conflict: Conflict,
   at: number,
 ): Promise<number> {
-  const id = await datasetId(store, dataset)
-  const said = { identity, kind: conflict.kind, conflict: JSON.stringify(conflict) }
+  const chain = { id: await datasetId(store, dataset), name: dataset }
+  const { key, kind } = conflict
+  const said = { identity, kind, conflict: JSON.stringify(conflict) }
   return await inTransaction(store, async (tx) => {
-    const updated = await tx.db
-      .updateTable('conflicts')
-      .set(said)
-      .where('dataset', '=', id)
-      .where('key', '=', checkKey(conflict.key))
-      .where('state', '=', open)
-      .returning('id')
-      .executeTakeFirst()
-    if (updated) return updated.id
-    const row: ConflictsTable = {
-      id: await nextNumber(tx, 'conflict'),
-      dataset: id,
-      key: conflict.key,
-      ...said,
-      state: 'open',
-      opened_run: run,
-      opened_at: at,
-      ended_run: null,
-      ended_at: null,
-      resolution: null,
+    const tell = async (what: 'conflict-opened' | 'conflict-changed', id: number) => {
+      const detail = { id, kind, identity, contenders: sidesOf(conflict) }
+      await append(tx, chain, [{ run, key, what, by: 'tidemark', detail }])
+      return id
     }
-    // Whoever asks for a number waits for the other's end; the index decides who was first.
-    const inserted = await tx.db
-      .insertInto('conflicts')
-      .values(row)
-      .onConflict((target) =>
-        target.columns(['dataset', 'key']).where('state', '=', open).doUpdateSet(said),
-      )
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return inserted.id
+    const update = async () => {
+      const known = await openOf(tx, chain.id, key)
+      if (!known) return null
+      await tx.db.updateTable('conflicts').set(said).where('id', '=', known.id).execute()
+      return known.identity === identity ? known.id : await tell('conflict-changed', known.id)
+    }
+    const updated = await update()
+    if (updated !== null) return updated
+    // Whoever asks for a number waits for the other's end: then the other's conflict is there.
+    const id = await nextNumber(tx, 'conflict')
+    const ours = await update()
+    if (ours !== null) return ours
+    const opened = { state: 'open' as const, opened_run: run, opened_at: at }
+    const row: ConflictsTable = { id, dataset: chain.id, key, ...said, ...opened, ...notEnded }
+    await tx.db.insertInto('conflicts').values(row).execute()
+    return await tell('conflict-opened', id)
   })
+}
+
+const notEnded = { ended_run: null, ended_at: null, resolution: null }
+
+async function openOf(tx: Store, dataset: number, key: Key) {
+  return await tx.db
+    .selectFrom('conflicts')
+    .select(['id', 'kind', 'identity'])
+    .where('dataset', '=', dataset)
+    .where('key', '=', checkKey(key))
+    .where('state', '=', open)
+    .$if(tx.engine === 'postgres', (query) => query.forUpdate())
+    .executeTakeFirst()
+}
+
+/** For the audit: who has what, without the tokens. */
+function sidesOf({ contenders }: Conflict) {
+  return contenders.map(({ content, replicas, deletedAt, at }) => ({
+    content,
+    replicas: [...replicas.map(({ replica }) => replica), ...deletedAt],
+    at,
+  }))
 }
 
 export async function endConflict(
@@ -61,33 +75,32 @@ export async function endConflict(
   key: Key,
   end: Parameters<Catalog['endConflict']>[3],
 ): Promise<void> {
-  const id = await datasetId(store, dataset)
-  const resolution = end.resolution && JSON.stringify(end.resolution)
-  const ended = { state: end.state, ended_run: run, ended_at: end.at, resolution }
+  const chain = { id: await datasetId(store, dataset), name: dataset }
+  const { state, resolution, conflict } = end
+  const json = resolution && JSON.stringify(resolution)
+  const ended = { state, ended_run: run, ended_at: end.at, resolution: json }
   await inTransaction(store, async (tx) => {
-    const updated = await tx.db
-      .updateTable('conflicts')
-      .set(ended)
-      .where('dataset', '=', id)
-      .where('key', '=', checkKey(key))
-      .where('state', '=', open)
-      .returning('id')
-      .executeTakeFirst()
-    if (updated || end.conflict === null || end.identity === null) return
-    const { conflict, identity } = end
-    if (await wasRecorded(tx, id, key, run, identity)) return
+    const tell = async (one: { id: number; kind: string; identity: string }) => {
+      const what = state === 'closed' ? 'conflict-closed' : 'conflict-resolved'
+      const by = resolution ? `rule: ${resolution.rule}` : 'tidemark'
+      await append(tx, chain, [{ run, key, what, by, detail: { ...one, ...resolution } }])
+    }
+    const known = await openOf(tx, chain.id, key)
+    if (known) {
+      await tx.db.updateTable('conflicts').set(ended).where('id', '=', known.id).execute()
+      return await tell(known)
+    }
+    if (conflict === null || end.identity === null) return
+    const { identity } = end
+    if (await wasRecorded(tx, chain.id, key, run, identity)) return
+    const named = { id: await nextNumber(tx, 'conflict'), identity, kind: conflict.kind }
+    const stored = { dataset: chain.id, key, conflict: JSON.stringify(conflict) }
     const row: ConflictsTable = {
-      id: await nextNumber(tx, 'conflict'),
-      dataset: id,
-      key,
-      identity,
-      kind: conflict.kind,
-      conflict: JSON.stringify(conflict),
-      opened_run: run,
-      opened_at: end.at,
-      ...ended,
+      ...{ ...named, ...stored, ...ended },
+      ...{ opened_run: run, opened_at: end.at },
     }
     await tx.db.insertInto('conflicts').values(row).execute()
+    await tell(named)
   })
 }
 

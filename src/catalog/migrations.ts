@@ -316,6 +316,7 @@ async function secondHistory(db: Kysely<Tables>): Promise<void> {
 
 async function secondRequests(db: Kysely<Tables>, engine: Engine): Promise<void> {
   await db.schema.alterTable('runs').addColumn('request', 'bigint').execute()
+  await db.schema.alterTable('runs').addColumn('made_by', 'text').execute()
   await db.insertInto('counters').values({ name: 'request', value: 0 }).execute()
   await db.schema
     .createTable('requests')
@@ -379,5 +380,11 @@ async function secondAudit(db: Kysely<Tables>, engine: Engine): Promise<void> {
     .addColumn('prev', 'text', (column) => column.notNull())
     .addColumn('digest', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('audit_pk', ['dataset', 'seq'])
+    .execute()
+  await db.schema
+    .createIndex('audit_key')
+    .on('audit')
+    .columns(['dataset', 'key', 'seq'])
+    .where(sql.ref('key'), 'is not', null)
     .execute()
 }

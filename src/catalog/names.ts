@@ -1,4 +1,6 @@
 /** What is known by name: configs, locations, and the replicas that a dataset has had. */
+import { append, type Chain } from './audit.ts'
+import type { Catalog } from './catalog.ts'
 import { datasetId, findDataset, inTransaction, type Store } from './store.ts'
 
 export async function putConfig(store: Store, digest: string, json: string): Promise<void> {
@@ -35,7 +37,15 @@ export async function setLocation(
   name: string,
   identity: string,
   host: string | null,
+  asked: Parameters<Catalog['setLocation']>[3],
 ): Promise<void> {
+  const { datasets, run, by } = asked
+  const chains: Chain[] = []
+  for (const dataset of datasets) {
+    chains.push({ id: await datasetId(store, dataset), name: dataset })
+  }
+  // Always in the same order, so that two transactions never wait for each other.
+  chains.sort((a, b) => a.id - b.id)
   await inTransaction(store, async (tx) => {
     const known = await getLocation(tx, name)
     if (known !== null && known.identity !== identity) {
@@ -46,6 +56,10 @@ export async function setLocation(
       .values({ name, identity, host })
       .onConflict((conflict) => conflict.column('name').doUpdateSet({ identity, host }))
       .execute()
+    if (known?.identity === identity && known.host === host) return
+    const what = known === null ? 'location-bound' : 'location-rebound'
+    const detail = { location: name, was: known, is: { identity, host } }
+    for (const chain of chains) await append(tx, chain, [{ run, key: null, what, by, detail }])
   })
 }
 

@@ -1,6 +1,8 @@
 /** Opens a catalog: the engine by its URL, the migrations, and all queries as one object. */
 import { Kysely } from 'kysely'
 import { EXIT, UserError } from '../errors.ts'
+import * as audit from './audit.ts'
+import * as auditLines from './audit-lines.ts'
 import * as baseline from './baseline.ts'
 import type { Catalog, VaultIndex } from './catalog.ts'
 import * as conflicts from './conflicts.ts'
@@ -17,6 +19,7 @@ import { commitScan } from './scan.ts'
 import type { Tables } from './schema.ts'
 import { settle } from './settle.ts'
 import type { Store } from './store.ts'
+import { updateRun } from './update-run.ts'
 import * as uploads from './uploads.ts'
 import * as vaultNeeds from './vault-needs.ts'
 import * as vaultObjects from './vault-objects.ts'
@@ -26,9 +29,9 @@ import * as vaultObjects from './vault-objects.ts'
  * (a database that exists). Throws `UserError`: `catalog-url`, `catalog-newer`, `catalog-foreign`,
  * `catalog-encoding`, and those of every method (see `Catalog`).
  */
-export async function openCatalog(url: string): Promise<Catalog> {
+export async function openCatalog(url: string, clock = Date.now): Promise<Catalog> {
   const where = shown(url)
-  const store = await openStore(url)
+  const store = await openStore(url, clock)
   try {
     await migrate(store, where)
   } catch (error) {
@@ -39,7 +42,7 @@ export async function openCatalog(url: string): Promise<Catalog> {
 }
 
 /** The engine behind a URL, not migrated. Nothing is connected to yet. */
-export async function openStore(url: string): Promise<Store> {
+export async function openStore(url: string, clock = Date.now): Promise<Store> {
   const path = /^sqlite:(\/.+)$/s.exec(url)?.[1]
   const postgres = /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
   if (path === undefined && !postgres) {
@@ -55,7 +58,7 @@ export async function openStore(url: string): Promise<Store> {
       ? (await import('./dialect-postgres.ts')).postgresDialect(url)
       : (await import('./dialect-sqlite.ts')).sqliteDialect(path)
   const engine = path === undefined ? 'postgres' : 'sqlite'
-  return { db: new Kysely<Tables>({ dialect }), engine, datasets: new Map() }
+  return { db: new Kysely<Tables>({ dialect }), engine, datasets: new Map(), clock }
 }
 
 /** For errors: without the password. */
@@ -97,7 +100,7 @@ function assemble(store: Store, where: string): Catalog {
     createRun: on(runs.createRun),
     getRun: on(runs.getRun),
     listRuns: on(runs.listRuns),
-    updateRun: on(runs.updateRun),
+    updateRun: on(updateRun),
     addCounts: on(runs.addCounts),
     lastCompleteScan: on(runs.lastCompleteScan),
     putRunReplica: on(runs.putRunReplica),
@@ -135,6 +138,12 @@ function assemble(store: Store, where: string): Catalog {
     openConflicts: on(conflicts.openConflicts),
     findConflicts: on(conflicts.findConflicts),
     countOpenConflicts: on(conflicts.countOpenConflicts),
+    record: on(audit.record),
+    auditHead: on(audit.auditHead),
+    auditRows: on(audit.auditRows),
+    auditedDatasets: on(audit.auditedDatasets),
+    runLines: on(auditLines.runLines),
+    runsOfLines: on(auditLines.runsOfLines),
     getUpload: on(uploads.getUpload),
     putUpload: on(uploads.putUpload),
     staleUploads: on(uploads.staleUploads),

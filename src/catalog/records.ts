@@ -49,6 +49,8 @@ export interface RunRecord {
   problem: { code: string; message: string; next?: string } | null
   workflowId: string
   temporalRunId: string | null
+  /** `user@host`, or `schedule`; null: it began under a version that didn't ask. */
+  by: string | null
 }
 
 /** What a person asked for, as they wrote it; a run selects its keys and carries it out. */
@@ -213,6 +215,64 @@ export interface Resolution {
   merged?: boolean
   /** What was asked before, and decided nothing. */
   tried?: Undecided[]
+}
+
+// ── the audit ───────────────────────────────────────────────────────────────────────────────────
+
+export type AuditWhat =
+  | 'run-begun'
+  | 'run-ended'
+  | 'replica-lost'
+  | 'deletes-held'
+  | 'deletes-approved'
+  | 'plan-applied'
+  | 'plan-superseded'
+  | 'conflict-opened'
+  /** Other contenders than it had. */
+  | 'conflict-changed'
+  | 'conflict-resolved'
+  /** The replicas agreed by themselves. */
+  | 'conflict-closed'
+  /** A person asked for a restore, an undo, or decided conflicts. */
+  | 'request-made'
+  | 'location-bound'
+  | 'location-rebound'
+  | 'replica-forgotten'
+  | 'pause-asked'
+  | 'resume-asked'
+  | 'cancel-asked'
+  /** Lines of ended runs: more digests are known of their contents. */
+  | 'history-completed'
+  | 'history-pruned'
+
+/** What was decided; `by`: `user@host`, `rule: …`, `schedule`, or `tidemark` itself. */
+export interface AuditEvent {
+  run: RunNumber | null
+  key: Key | null
+  what: AuditWhat
+  by: string
+  /** Plain data; what is called `metadata` is left out. */
+  detail: Record<string, unknown>
+}
+
+/** A link of the dataset's chain. */
+export interface AuditRow extends Omit<AuditEvent, 'detail'> {
+  dataset: string
+  /** From 1, without a gap. */
+  seq: number
+  /** ms since the epoch: when it was told, by our clock. */
+  at: number
+  /** JSON as it was digested. */
+  detail: string
+  /** The digest of the row before; empty for the first. */
+  prev: string
+  digest: string
+}
+
+/** Lines of history as one number: of their hashes, modulo 2^2048, in hex. */
+export interface LinesSum {
+  lines: number
+  sum: string
 }
 
 /** A line of history as it is stored. */

@@ -1,5 +1,6 @@
 /** What a person asked for, and the keys that it selects: the runs that carry it out read them. */
 import type { Directive, Key, KeyRange, Request } from '../model.ts'
+import { append } from './audit.ts'
 import { within } from './baseline.ts'
 import type { RequestRecord } from './catalog.ts'
 import type { RequestsTable } from './schema.ts'
@@ -19,6 +20,8 @@ export async function createRequest(
     const made = { kind: request.kind, made_by: by, made_at: at }
     const row: RequestsTable = { id, dataset: of, ...made, body, selected: 0 }
     await tx.db.insertInto('requests').values(row).execute()
+    const asked = { run: null, key: null, what: 'request-made' as const, by }
+    await append(tx, { id: of, name: dataset }, [{ ...asked, detail: { id, request } }])
     return id
   })
 }

@@ -3,11 +3,12 @@
 import { sql } from 'kysely'
 import type { RunNumber } from '../model.ts'
 import { compareKeys } from '../sync/keys.ts'
-import type { Catalog, RunCounts, RunRecord, RunReplica } from './catalog.ts'
+import { append, chainOf } from './audit.ts'
+import type { AuditEvent, Catalog, RunCounts, RunRecord, RunReplica } from './catalog.ts'
 import type { RunsTable } from './schema.ts'
 import { datasetId, inTransaction, nextNumber, type Store } from './store.ts'
 
-const countNames = [
+export const countNames = [
   ...(['scanned', 'planned', 'puts', 'deletes', 'adopted', 'bytes', 'stale'] as const),
   ...([
     'skipped',
@@ -43,17 +44,33 @@ export async function createRun(store: Store, run: NewRun): Promise<RunNumber> {
       problem: null,
       workflow_id: run.workflowId,
       temporal_run_id: run.temporalRunId,
+      made_by: run.by,
       range_count: 0,
       ...counts,
     }
     await tx.db.insertInto('runs').values(row).execute()
+    await append(tx, { id: dataset, name: run.dataset }, [begun(row)])
     return number
   })
 }
 
+function begun(row: RunsTable): AuditEvent {
+  const { run, mode, trigger_kind: trigger, base, request, config_digest: config } = row
+  const detail = { mode, trigger, base, request, config }
+  return { run, key: null, what: 'run-begun', by: row.made_by ?? 'tidemark', detail }
+}
+
 export async function getRun(store: Store, run: RunNumber): Promise<RunRecord | null> {
-  const row = await runsWithDataset(store).where('runs.run', '=', run).executeTakeFirst()
+  const row = await findRun(store, run)
   return row ? decode(row) : null
+}
+
+/** `lock`: inside a transaction, so that nobody changes it before that has ended. */
+export async function findRun(store: Store, run: RunNumber, lock?: 'lock') {
+  return await runsWithDataset(store)
+    .where('runs.run', '=', run)
+    .$if(lock !== undefined && store.engine === 'postgres', (query) => query.forUpdate('runs'))
+    .executeTakeFirst()
 }
 
 export async function listRuns(
@@ -93,24 +110,8 @@ function decode(row: RunsTable & { dataset_name: string }): RunRecord {
     problem: row.problem === null ? null : (JSON.parse(row.problem) as RunRecord['problem']),
     workflowId: row.workflow_id,
     temporalRunId: row.temporal_run_id,
+    by: row.made_by,
   }
-}
-
-export async function updateRun(
-  store: Store,
-  run: RunNumber,
-  patch: Parameters<Catalog['updateRun']>[1],
-): Promise<void> {
-  const { state, endedAt, problem, temporalRunId, counts } = patch
-  const changes = {
-    ...(state === undefined ? {} : { state }),
-    ...(endedAt === undefined ? {} : { ended_at: endedAt }),
-    ...(problem === undefined ? {} : { problem: problem && JSON.stringify(problem) }),
-    ...(temporalRunId === undefined ? {} : { temporal_run_id: temporalRunId }),
-    ...counts,
-  }
-  if (Object.keys(changes).length === 0) return
-  await store.db.updateTable('runs').set(changes).where('run', '=', run).execute()
 }
 
 export async function addCounts(
@@ -165,11 +166,14 @@ export async function putRunReplica(
   { replica, state, problem, seen, gone }: RunReplica,
 ): Promise<void> {
   const said = { state, problem: problem && JSON.stringify(problem), seen, gone }
-  await store.db
-    .insertInto('run_replicas')
-    .values({ run, replica, ...said })
-    .onConflict((conflict) => conflict.columns(['run', 'replica']).doUpdateSet(said))
-    .execute()
+  await inTransaction(store, async (tx) => {
+    await tx.db
+      .insertInto('run_replicas')
+      .values({ run, replica, ...said })
+      .onConflict((conflict) => conflict.columns(['run', 'replica']).doUpdateSet(said))
+      .execute()
+    if (state === 'unknown') await tellLost(tx, run, replica, problem)
+  })
 }
 
 export async function loseReplica(
@@ -179,16 +183,32 @@ export async function loseReplica(
   problem: RunReplica['problem'],
 ): Promise<void> {
   const lost = { state: 'unknown' as const, problem: problem && JSON.stringify(problem) }
-  await store.db
-    .insertInto('run_replicas')
-    .values({ run, replica, ...lost, seen: 0, gone: 0 })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['run', 'replica'])
-        .doUpdateSet(lost)
-        .where('run_replicas.state', '<>', 'unknown'),
-    )
-    .execute()
+  await inTransaction(store, async (tx) => {
+    const changed = await tx.db
+      .insertInto('run_replicas')
+      .values({ run, replica, ...lost, seen: 0, gone: 0 })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['run', 'replica'])
+          .doUpdateSet(lost)
+          .where('run_replicas.state', '<>', 'unknown'),
+      )
+      .returning('replica')
+      .executeTakeFirst()
+    if (changed) await tellLost(tx, run, replica, problem)
+  })
+}
+
+async function tellLost(
+  tx: Store,
+  run: RunNumber,
+  replica: string,
+  problem: RunReplica['problem'],
+): Promise<void> {
+  const chain = await chainOf(tx, run)
+  if (!chain) return
+  const detail = { replica, problem }
+  await append(tx, chain, [{ run, key: null, what: 'replica-lost', by: 'tidemark', detail }])
 }
 
 export async function addSeen(

@@ -4,6 +4,7 @@
  */
 import type { Generated } from 'kysely'
 import type {
+  AuditWhat,
   ConflictRecord,
   ItemState,
   RangeState,
@@ -86,7 +87,7 @@ export interface AuditTable {
   at: Time
   run: number | null
   key: string | null
-  what: string
+  what: AuditWhat
   by: string
   detail: Json
   prev: string
@@ -108,6 +109,7 @@ export interface RunsTable extends RunCounts {
   workflow_id: string
   temporal_run_id: string | null
   request: number | null
+  made_by: string | null
   /** How many ranges it has: the next one's number. */
   range_count: number
 }

@@ -1,7 +1,9 @@
 /** Commit: the baseline moves with the outcome, in one transaction, under each row's rev (I8). */
 import { sql } from 'kysely'
-import type { Content, Key } from '../model.ts'
+import type { Content, Key, RunNumber } from '../model.ts'
 import { compareKeys } from '../sync/keys.ts'
+import { append } from './audit.ts'
+import { type ChangedLine, type Line, linesChanged } from './audit-lines.ts'
 import { encodeBody } from './baseline-body.ts'
 import type { ItemRecord, Settlement } from './catalog.ts'
 import { writeItems } from './plan.ts'
@@ -31,6 +33,9 @@ export async function settle(
   // Always in the same order, so that two transactions never wait for each other.
   const sorted = [...keys].sort(compareKeys)
   return await inTransaction(store, async (tx) => {
+    const ended = await endedRuns(tx, settlements)
+    const late = settlements.some(({ record }) => ended.has(record.run))
+    if (late) return settlements.map(() => false)
     const before = await lockRows(tx, id, sorted)
     let plan = replay(before, settlements)
     const refused = await insertRows(tx, id, sorted, before, plan.after)
@@ -42,11 +47,28 @@ export async function settle(
     await deleteRows(tx, id, sorted, before, plan.after)
     const accepted = settlements.filter((_, i) => plan.accepted[i])
     await addVersions(tx, id, accepted)
-    await completeVersions(tx, id, accepted)
+    const completed = await completeVersions(tx, id, accepted, ended)
     await writeItems(tx, plan.records, { rev: true })
     await countLiveRows(tx, id, before, plan.after)
+    const { run } = (settlements[0] as Settlement).record
+    await append(tx, { id, name: dataset }, linesChanged('history-completed', run, completed))
     return plan.accepted
   })
+}
+
+/** The audit has the lines of a run that has ended: none is added behind it. Keeps those that go on
+ *  from being ended before the transaction is; their counts may change meanwhile. */
+async function endedRuns(tx: Store, settlements: Settlement[]): Promise<Set<RunNumber>> {
+  const runs = settlements.flatMap(({ record, learned }) =>
+    learned ? [record.run, learned.run] : [record.run],
+  )
+  const rows = await tx.db
+    .selectFrom('runs')
+    .select(['run', 'ended_at'])
+    .where('run', 'in', [...new Set(runs)])
+    .$if(tx.engine === 'postgres', (query) => query.forKeyShare())
+    .execute()
+  return new Set(rows.flatMap(({ run, ended_at }) => (ended_at === null ? [] : [run])))
 }
 
 /** What becomes of each settlement, one after the other, starting from these rows. Pure. */
@@ -192,22 +214,41 @@ async function addVersions(tx: Store, id: number, settlements: Settlement[]): Pr
   )
 }
 
-/** Digests of what passed through after the version was first agreed. */
-async function completeVersions(tx: Store, id: number, settlements: Settlement[]): Promise<void> {
-  const last = new Map<Key, (string | number)[]>()
+/** Digests of what passed through after the version was first agreed. Gives the lines of ended runs
+ *  that say more now. */
+async function completeVersions(
+  tx: Store,
+  id: number,
+  settlements: Settlement[],
+  ended: Set<RunNumber>,
+): Promise<ChangedLine[]> {
+  const last = new Map<Key, [number, Key, RunNumber, string]>()
   for (const { record, learned } of settlements) {
     if (!learned?.content) continue
     const content = JSON.stringify(bareContent(learned.content))
     last.set(record.key, [id, record.key, learned.run, content])
   }
+  const rows = [...last.values()]
+  const columns = { dataset: 'bigint', key: 'text', run: 'bigint', content: 'text' } as const
+  const before = await overRows<Line & { next: string }>(
+    tx,
+    columns,
+    rows.filter(([, , run]) => ended.has(run)),
+    (lines) =>
+      `select v.key, v.run, v.at, v.origin, v.reason, v.content, v.parents, v.agreed_at,
+         r.content as next
+       from ${lines}
+       join versions v on v.dataset = r.dataset and v.key = r.key and v.run = r.run`,
+  )
   await overRows(
     tx,
-    { dataset: 'bigint', key: 'text', run: 'bigint', content: 'text' },
-    [...last.values()],
+    columns,
+    rows,
     (lines) =>
       `update versions set content = r.content from ${lines}
        where versions.dataset = r.dataset and versions.key = r.key and versions.run = r.run`,
   )
+  return before.map((line) => ({ before: line, after: { ...line, content: line.next } }))
 }
 
 /** An entry is a content too; its token and key are no part of history. */

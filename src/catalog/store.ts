@@ -12,6 +12,8 @@ export interface Store {
   engine: Engine
   /** Ids of the datasets that were asked for: they never change. */
   datasets: Map<string, number>
+  /** ms since the epoch: when the audit was told. */
+  clock(): number
 }
 
 // ── transactions ────────────────────────────────────────────────────────────────────────────────

@@ -37,11 +37,13 @@ function damaged(why: string, cause?: unknown): UserError {
   })
 }
 
-/** JSON with keys in one order and without undefined values. */
-function canonicalJson(value: unknown): string {
+/** JSON with keys in one order and without undefined values. `keeps`: which names stay. */
+export function canonicalJson(value: unknown, keeps = (_name: string) => true): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
-    const names = Object.keys(inner).sort((a, b) => (a < b ? -1 : 1))
+    const names = Object.keys(inner)
+      .filter(keeps)
+      .sort((a, b) => (a < b ? -1 : 1))
     return Object.fromEntries(names.map((name) => [name, (inner as Record<string, unknown>)[name]]))
   })
 }

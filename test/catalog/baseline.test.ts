@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { BaselineRow, Key } from '../../src/model.ts'
 import { compareKeys } from '../../src/sync/keys.ts'
 import {
+  asked,
   catalogs,
   dataset,
   engines,
@@ -162,7 +163,7 @@ describe.each(engines)('the baseline on $engine', ({ make }) => {
     await catalog.noteReplicas(dataset, ['there', 'yonder'])
     expect(await catalog.knownReplicas(dataset)).toEqual(['here', 'there', 'yonder'])
 
-    expect(await catalog.dropHolds(dataset, 'there')).toBe(1_200)
+    expect(await catalog.dropHolds(dataset, 'there', asked)).toBe(1_200)
     const row = (await catalog.getBaseline(dataset, ['k1100'])).get('k1100')
     const { there: _there, ...kept } = rowOf('k1100').holds
     expect(row).toEqual({ ...rowOf('k1100'), rev: 2, holds: kept })
@@ -170,7 +171,7 @@ describe.each(engines)('the baseline on $engine', ({ make }) => {
     expect(await catalog.knownReplicas(dataset)).toEqual(['here', 'yonder'])
     const late = { record: recordOf(1, 1, 'k1100'), row: rowOf('k1100'), expectRev: 1 }
     expect(await catalog.settle(dataset, [{ ...late, version: null }])).toEqual([false])
-    expect(await catalog.dropHolds(dataset, 'there')).toBe(0)
+    expect(await catalog.dropHolds(dataset, 'there', asked)).toBe(0)
     expect(await catalog.countLive(dataset)).toBe(1_201)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Catalog, RunMode, RunState } from '../../src/catalog/catalog.ts'
-import { catalogs, dataset, engines, runOf } from './engines.ts'
+import { asked, catalogs, dataset, engines, runOf } from './engines.ts'
 
 const noCounts = {
   ...{ scanned: 0, planned: 0, puts: 0, deletes: 0, adopted: 0, bytes: 0, stale: 0 },
@@ -159,9 +159,9 @@ describe.each(engines)('names on $engine', ({ make }) => {
     await catalog.putConfig('d1', '{"a":"\u{1F600}"}')
     expect(await catalog.getConfig('d1')).toBe('{"a":"\u{1F600}"}')
     expect(await catalog.getLocation('here')).toBeNull()
-    await catalog.setLocation('here', 'file:1', 'host')
-    await catalog.setLocation('there', 's3:bucket', null)
-    await catalog.setLocation('here', 'file:2', 'host')
+    await catalog.setLocation('here', 'file:1', 'host', asked)
+    await catalog.setLocation('there', 's3:bucket', null, asked)
+    await catalog.setLocation('here', 'file:2', 'host', asked)
     expect(await catalog.getLocation('here')).toEqual({ identity: 'file:2', host: 'host' })
     expect(await catalog.getLocation('there')).toEqual({ identity: 's3:bucket', host: null })
   })
@@ -190,12 +190,12 @@ describe.each(engines)('uploads on $engine', ({ make }) => {
   it('I12: forgets those of a location that is another place now', async () => {
     const catalog = await open()
     for (const location of ['moved', 'same', 'new']) {
-      if (location !== 'new') await catalog.setLocation(location, 'here', null)
+      if (location !== 'new') await catalog.setLocation(location, 'here', null, asked)
       await catalog.putUpload(location, 'a', 'state', 10)
     }
-    await catalog.setLocation('moved', 'there', null)
-    await catalog.setLocation('same', 'here', 'host')
-    await catalog.setLocation('new', 'here', null)
+    await catalog.setLocation('moved', 'there', null, asked)
+    await catalog.setLocation('same', 'here', 'host', asked)
+    await catalog.setLocation('new', 'here', null, asked)
     expect(await catalog.getUpload('moved', 'a')).toBeNull()
     expect(await catalog.getUpload('same', 'a')).toBe('state')
     expect(await catalog.getUpload('new', 'a')).toBe('state')

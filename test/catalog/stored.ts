@@ -17,9 +17,13 @@ export function runOf(more: Partial<Parameters<Catalog['createRun']>[0]> = {}) {
     liveAtStart: 0,
     workflowId: 'sync/photos',
     temporalRunId: null,
+    by: 'ada@host' as string | null,
     ...more,
   }
 }
+
+/** Who asks for what the audit is told of. */
+export const asked = { datasets: [dataset], run: null, by: 'ada@host' }
 
 export function versionOf(run: number, size: number | null = 5): Version {
   const digests = { sha256: 'ab'.repeat(32), md5: 'cd'.repeat(16) }

@@ -75,7 +75,8 @@ export async function createEngine(
   options: EngineOptions = {},
 ): Promise<Engine> {
   const stateDir = mkdtempSync(join(tmpdir(), 'tidemark-engine-'))
-  const catalog = await openCatalog(options.catalogUrl ?? `sqlite:${join(stateDir, 'catalog.db')}`)
+  const url = options.catalogUrl ?? `sqlite:${join(stateDir, 'catalog.db')}`
+  const catalog = await openCatalog(url, options.clock)
   const opened = createLocations(options.partBytes)
   const { clock, rangeKeys } = options
   const deps = {
@@ -177,12 +178,13 @@ export async function createEngine(
       return config
     },
     async rebind(name) {
-      await catalog.dropHolds('data', name)
+      const asked = { datasets: ['data'], run: null, by: 'ada@host' }
+      await catalog.dropHolds('data', name, asked)
       const connector = await deps.open(config, name)
       const { signal } = new AbortController()
       const identity = await connector.identity({ signal, create: true })
       const host = identity.startsWith('file:') ? deps.host : null
-      await catalog.setLocation(name, identity, host)
+      await catalog.setLocation(name, identity, host, asked)
     },
     run,
     attempt,

@@ -47,9 +47,10 @@ export async function run(
     })
     let forgotten = 0
     // Holds first: with the new identity and the old holds, what it lacks would count as deleted.
-    for (const dataset of datasets) forgotten += await catalog.dropHolds(dataset.name, location)
+    const asked = { datasets: datasets.map(({ name }) => name), run: null, by: context.by }
+    for (const { name } of datasets) forgotten += await catalog.dropHolds(name, location, asked)
     const is = await connector.identity({ signal, create: true })
-    await catalog.setLocation(location, is, host)
+    await catalog.setLocation(location, is, host, asked)
     output.result({ location, was: known.identity, is, rebound: true, forgotten })
     output.line(`${location} is bound to ${is}; ${count(forgotten, 'key')} forgotten there`)
     for (const { name } of datasets) output.line(`  next: tidemark plan ${name}`)
