@@ -10,10 +10,16 @@ export interface Version {
   label: string
 }
 
-/** `declared`: its name or type says that it is text, so bytes that aren't have a wrong encoding. */
+/** No string of Node's is longer; a rule's `max-size` may be. */
+const textBytesMax = 2 ** 29 - 24
+
+/** `declared`: its name or type says that it is text; bytes that aren't have a wrong encoding. */
 export function decode(bytes: Uint8Array, label: string, declared: boolean): Version {
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     throw new Undecided('encoding', `${label}: the text is in UTF-16; only UTF-8 is merged`)
+  }
+  if (bytes.length > textBytesMax) {
+    throw new Undecided('malformed', `${label}: ${bytes.length} bytes are too many to merge`)
   }
   const whole = utf8(bytes)
   if (whole === null) {
@@ -34,7 +40,7 @@ export function utf8(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (error) {
-    // It says so by a TypeError; a text too long for a string is another error.
+    // That is how it says so.
     if (error instanceof TypeError) return null
     throw error
   }

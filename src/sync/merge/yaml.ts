@@ -66,7 +66,7 @@ export function mergeYaml(base: Version, sides: Version[], lists: MergeOptions['
 type Streams = { trees: YamlTree[]; label: string }[]
 type Context = Parameters<typeof mergeTrees>[3]
 
-/** Documents in one file: each for the one in its place; where one was added or removed, by diff3. */
+/** Documents in one file: each for the one in its place; by diff3 where their number changed. */
 function mergeStreams(base: YamlTree[], sides: Streams, context: Context): Result<YamlNode>[] {
   if (sides.every((side) => side.trees.length === base.length)) {
     return base.map((tree, place) => {
