@@ -10,6 +10,7 @@ import type { Action, Content, Entry, Outcome, PlanItem } from '../src/model.ts'
 import { sameToken } from '../src/sync/content.ts'
 import type { Attempt } from './attempt.ts'
 import type { Committer } from './commit.ts'
+import { keepAgreed, keepFromAny } from './keep.ts'
 import type { ByteBudget } from './lanes.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 import { sameContent } from './same-content.ts'
@@ -43,6 +44,7 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   try {
     const todo = look ? await lookFirst(work, item, open, outcomes) : open
     await rescue(work, item, todo)
+    await keepAgreed(work.deps, work.context, item, work.attempt.signal)
     if (item.head.content === null) await removeAll(work, item, todo, outcomes)
     else await putAll(work, item, todo, outcomes)
     adoptAll(open, outcomes)
@@ -136,26 +138,10 @@ function done(token: Written['token'] | null, content: Content | null): Outcome 
 
 /** Before the first write that takes content away (I2). Throws where it can't be kept. */
 async function rescue(work: Work, item: PlanItem, todo: Action[]): Promise<void> {
-  if (item.rescues.length === 0) return
-  const vault = await work.deps.vault(work.context.config)
   for (const { content, sources } of item.rescues) {
     const needed = sources.filter(({ replica }) => todo.some((one) => one.replica === replica))
-    let failure: StoreError | null = null
-    for (const { replica, token } of needed) {
-      const connector = connectorOf(work.context, replica)
-      if (!connector) continue
-      failure = null
-      try {
-        await vault.put({ connector, key: item.key, token, content }, work.attempt.signal)
-        break
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error
-        // Not there any more: then the write there fails by its token, and takes nothing away.
-        const moved = error.code === 'changed-meanwhile' || error.code === 'not-found'
-        if (!moved) failure = error
-      }
-    }
-    if (failure) throw failure
+    const what = { key: item.key, content, sources: needed }
+    await keepFromAny(work.deps, work.context, what, work.attempt.signal)
   }
 }
 

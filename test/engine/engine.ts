@@ -34,6 +34,8 @@ export interface Engine {
   configure(change: Partial<DatasetConfig>): Promise<Config>
   /** Another place, or other options, under the same name. */
   relocate(name: string, options: LocationOptions): Promise<Config>
+  /** The vault in another place, for the runs that follow. */
+  moveVault(options: LocationOptions): Promise<Config>
   /** What the command of that name does: the location is the place that it is now. */
   rebind(name: string): Promise<void>
   run(options?: RunOptions): Promise<RunRecord>
@@ -174,6 +176,11 @@ export async function createEngine(
     },
     async relocate(name, location) {
       const next = { ...config, locations: { ...config.locations, [name]: location } }
+      config = await store({ ...next, digest: configDigest(next) })
+      return config
+    },
+    async moveVault(vault) {
+      const next = { ...config, vault }
       config = await store({ ...next, digest: configDigest(next) })
       return config
     },
