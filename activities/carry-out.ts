@@ -42,8 +42,8 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   const open = item.actions.filter(({ replica }) => !record.outcomes[replica])
   const outcomes: Record<string, Outcome> = {}
   try {
-    const todo = look ? await lookFirst(work, item, open, outcomes) : open
-    await rescue(work, item, todo)
+    const left = look ? await lookFirst(work, item, open, outcomes) : open
+    const todo = await rescue(work, item, left, outcomes)
     await keepAgreed(work.deps, work.context, item, work.attempt.signal)
     if (item.head.content === null) await removeAll(work, item, todo, outcomes)
     else await putAll(work, item, todo, outcomes)
@@ -136,13 +136,31 @@ function done(token: Written['token'] | null, content: Content | null): Outcome 
 
 // ── what would be lost ──────────────────────────────────────────────────────────────────────────
 
-/** Before the first write that takes content away (I2). Throws where it can't be kept. */
-async function rescue(work: Work, item: PlanItem, todo: Action[]): Promise<void> {
+/**
+ * Before the first write that takes content away (I2). Throws where it can't be kept. Gives what is
+ * still to be done: a replica that moved on holds what nobody has kept, and isn't touched, whether
+ * its store would refuse by the token or not.
+ */
+async function rescue(
+  work: Work,
+  item: PlanItem,
+  todo: Action[],
+  outcomes: Record<string, Outcome>,
+): Promise<Action[]> {
+  const taken = new Map(todo.map((action) => [action.replica, action]))
   for (const { content, sources } of item.rescues) {
-    const needed = sources.filter(({ replica }) => todo.some((one) => one.replica === replica))
-    const what = { key: item.key, content, sources: needed }
-    await keepFromAny(work.deps, work.context, what, work.attempt.signal)
+    const what = {
+      key: item.key,
+      content,
+      sources: sources.filter((one) => taken.has(one.replica)),
+    }
+    for (const replica of await keepFromAny(work.deps, work.context, what, work.attempt.signal)) {
+      // Done, where a killed worker's request arrived after it was looked for (I6).
+      const outcome = await lookAt(work, item, taken.get(replica) as Action)
+      outcomes[replica] = outcome ?? { kind: 'changed-meanwhile' }
+    }
   }
+  return todo.filter(({ replica }) => !outcomes[replica])
 }
 
 // ── puts ────────────────────────────────────────────────────────────────────────────────────────

@@ -4,32 +4,33 @@ import type { Content, Key, PlanItem, Source } from '../src/model.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 
 /**
- * From the first of these that still has it; they all hold the same. Where it has changed on all of
- * them, there is nothing to keep: a write there fails by its token and takes nothing away. Throws
- * the last `StoreError` where one of them, or the vault, failed otherwise.
+ * From the first of these that still has it; they all hold the same. Gives the replicas that moved
+ * on, as far as they were asked: what they hold now is nobody's copy of this. Throws a `StoreError`
+ * where one of them, or the vault, failed otherwise, and none could be kept.
  */
 export async function keepFromAny(
   deps: Deps,
   context: RunContext,
   { key, content, sources }: { key: Key; content: Content; sources: Source[] },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string[]> {
   const vault = await deps.vault(context.config)
+  const moved: string[] = []
   let failure: StoreError | null = null
   for (const { replica, token } of sources) {
     const connector = connectorOf(context, replica)
     if (!connector) continue
-    failure = null
     try {
       await vault.put({ connector, key, token, content }, signal)
-      return
+      return moved
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      const moved = error.code === 'changed-meanwhile' || error.code === 'not-found'
-      if (!moved) failure = error
+      if (error.code === 'changed-meanwhile' || error.code === 'not-found') moved.push(replica)
+      else failure = error
     }
   }
   if (failure) throw failure
+  return moved
 }
 
 /** Whether the content that is agreed of this key goes to the vault at once: then it can be had
