@@ -104,7 +104,7 @@ function treeOf(node: JsonNode, at: string, label: string, numbers: Numbers): Js
   if (value.type !== 'object' && value.type !== 'array') {
     const content = value.type === 'string' ? `text ${value.value}` : `plain ${source}`
     const id = numbers(`leaf ${content}`)
-    const shown = value.type === 'string' ? String(value.value) : source
+    const shown = value.type === 'string' ? JSON.stringify(value.value) : source
     return { kind: 'leaf', id, meta: '', node, text: shown, parts: new Map() }
   }
   const kind = value.type === 'object' ? 'map' : 'list'

@@ -21,22 +21,24 @@ export function decode(bytes: Uint8Array, label: string, declared: boolean): Ver
   if (bytes.length > textBytesMax) {
     throw new Undecided('malformed', `${label}: ${bytes.length} bytes are too many to merge`)
   }
-  const whole = utf8(bytes)
-  if (whole === null) {
-    throw declared
-      ? new Undecided('encoding', `${label}: the text is not valid UTF-8`)
-      : new Undecided('not-text', `${label}: this is not text in UTF-8`)
-  }
-  if (whole.includes('\0')) {
-    throw new Undecided('not-text', `${label}: this is not text: it has NUL bytes`)
-  }
+  const version = readText(bytes, label)
+  if (version) return version
+  throw declared && !bytes.includes(0)
+    ? new Undecided('encoding', `${label}: the text is not valid UTF-8`)
+    : new Undecided('not-text', `${label}: this is not text in UTF-8`)
+}
+
+/** null where the bytes aren't text in UTF-8. */
+export function readText(bytes: Uint8Array, label: string): Version | null {
+  const whole = bytes.length > textBytesMax || bytes.includes(0) ? null : utf8(bytes)
+  if (whole === null) return null
   const bom = whole.startsWith('\ufeff')
   const text = bom ? whole.slice(1) : whole
   return { text, bom, lineEnd: lineEndOf(text), label }
 }
 
-/** null where the bytes aren't valid UTF-8. The byte order mark stays. */
-export function utf8(bytes: Uint8Array): string | null {
+/** null where the bytes aren't valid. The byte order mark stays. */
+function utf8(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (error) {

@@ -173,7 +173,7 @@ function treeOf(node: YamlNode, at: string, reading: Reading): YamlTree {
   }
   const content = isAlias(value) ? `alias ${value.source}` : meaning(value as Scalar | null)
   const id = reading.numbers(`leaf ${reading.numbers(meta)} ${content}`)
-  const text = isScalar(value) ? String(value.value) : content
+  const text = isAlias(value) ? `*${value.source}` : shown(value as Scalar | null)
   return { kind: 'leaf', id, meta, node, text, parts: new Map() }
 }
 
@@ -209,16 +209,22 @@ const special = /^(|~|null|true|false|yes|no|on|off|y|n|<<|=|[-+.]?\d.*|[-+]?\.(
 /** Equal for scalars that mean the same. */
 function meaning(scalar: Scalar | null): string {
   const value = String(scalar?.value ?? '')
-  const plain = !scalar || scalar.type === 'PLAIN'
-  return plain && special.test(value) ? `plain ${value}` : `text ${value}`
+  return isPlain(scalar) && special.test(value) ? `plain ${value}` : `text ${value}`
 }
+
+/** In one line, and with quotes where it would mean something else without. */
+function shown(scalar: Scalar | null): string {
+  const value = String(scalar?.value ?? '')
+  const quotes = value.includes('\n') || (!isPlain(scalar) && special.test(value))
+  return quotes ? JSON.stringify(value) : value
+}
+
+const isPlain = (scalar: Scalar | null) => !scalar || scalar.type === 'PLAIN'
 
 function nameOf(key: Node | null, text: string): string {
   const simple = !key || (isScalar(key) && !key.tag && !key.anchor)
   if (!simple) return text.slice(key.range?.[0] ?? 0, key.range?.[1] ?? 0)
-  const value = String(key?.value ?? '')
-  const quoted = key !== null && key.type !== 'PLAIN'
-  return quoted && special.test(value) ? JSON.stringify(value) : value
+  return shown(key)
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────
