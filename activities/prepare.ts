@@ -1,12 +1,14 @@
 /** The beginning of a run: its record, its replicas looked at, its ranges cut. */
 import type { Connector } from '../connectors/connector.ts'
-import type { RunRecord } from '../src/catalog/catalog.ts'
+import type { RequestRecord, RunRecord } from '../src/catalog/catalog.ts'
 import { type Config, type DatasetConfig, policyOf } from '../src/config/index.ts'
 import { RETRIED, StoreError, UserError } from '../src/errors.ts'
 import { listTriesMax, rangeKeysMax } from '../src/limits.ts'
 import type { Key, KeyRange, Policy, RunNumber } from '../src/model.ts'
 import type { SyncInput } from '../workflows/messages.ts'
+import { requestProblem } from './history-runs.ts'
 import { type Deps, datasetOf } from './run-context.ts'
+import { selectKeys } from './select.ts'
 
 export interface Prepared {
   run: RunNumber
@@ -45,6 +47,13 @@ export async function prepareRun(
   if (input.base !== null) {
     await takeStored(deps, input.base, run, input.mode)
     return { run, ranges: 0, refused: false }
+  }
+  if (input.request !== undefined) {
+    await selectKeys(
+      deps.catalog,
+      (await deps.catalog.getRequest(input.request)) as RequestRecord,
+      signal,
+    )
   }
   const bounds = await boundsOf(deps, dataset, input.request ?? null, known)
   return { run, ranges: await cutRanges(deps, run, bounds), refused: false }
@@ -121,8 +130,8 @@ async function requestRefusal(
   id: number,
   dataset: string,
 ): Promise<RunRecord['problem']> {
-  const request = await catalog.getRequest(id)
-  if (request?.dataset === dataset) return null
+  const known = await catalog.getRequest(id)
+  if (known?.dataset === dataset) return await requestProblem(catalog, dataset, known.request)
   return { code: 'request-unknown', message: `${dataset} has no request ${id}.` }
 }
 

@@ -14,6 +14,7 @@ import { isUnchanged } from '../src/sync/unchanged.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
 import { listingOf, type ResumableListing } from './listing.ts'
+import { leave, restoreKeys } from './restore.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type SelectedKey, selectedKeys } from './selected.ts'
 import {
@@ -178,29 +179,41 @@ async function decideBatch(
 ): Promise<void> {
   const { context, range } = scan
   const undecided: TalliedKey[] = []
+  const restored: TalliedKey[] = []
   for (const joined of batch) {
     if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue
+    const { directive } = joined
     if (!context.selects(joined.key)) {
       found.excluded++
+      if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, excluded)
       continue
     }
     if (joined.key.includes('\0') || !joined.key.isWellFormed()) {
       tallyUnnameable(found, joined, context)
       continue
     }
-    if (isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
+    const asked = directive?.do === 'restore' || directive?.do === 'leave'
+    if (!asked && isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
       tallyUnchanged(found, context)
       if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
       continue
     }
     const unholdable = holdable(context, joined)
-    const one = { ...joined, unholdable, unlearned: joined.unlearned ?? {} }
+    const one: TalliedKey = { ...joined, unholdable, unlearned: joined.unlearned ?? {} }
+    if (asked) {
+      restored.push(one)
+      continue
+    }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
     else await note(scan, found, one, decision)
   }
   await decideLater(scan, undecided, found)
+  const { deps, moment, attempt } = scan
+  await restoreKeys({ deps, context, moment, signal: attempt.signal }, restored, found)
 }
+
+const excluded = { code: 'excluded', reason: 'the dataset does not have this key now' } as const
 
 async function note(
   scan: Scan,

@@ -1,6 +1,6 @@
 /** What a page of a scan has found: items for the plan, and counts for the run. */
 import type { ItemRecord, RunCounts } from '../src/catalog/catalog.ts'
-import type { Conflict, Decision, Outcome, PlanItem } from '../src/model.ts'
+import type { Conflict, Decision, Directive, Outcome, PlanItem } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import type { JoinedKey } from '../src/sync/merge-join.ts'
 import type { RunContext } from './run-context.ts'
@@ -18,8 +18,10 @@ export interface Tally {
 export interface TalliedKey extends JoinedKey {
   /** By replica: why it can't hold this key. */
   unholdable: Record<string, string>
-  /** By replica: why its content could not be looked at. */
+  /** By replica ('': of all): why its content could not be looked at, or is left as it is. */
   unlearned: Record<string, Outcome>
+  /** In a run of selected keys: what a person wants of it. */
+  directive?: Directive
 }
 
 export function emptyTally(): Tally {

@@ -167,6 +167,9 @@ export interface PlanItem {
   rescues: Rescue[]
   /** The replicas from which the key went: they cause the deletes. */
   goneAt: string[]
+  /** Of a restore that a person wants all the same: what came later. `run`: it agreed on another
+   *  version since; `replicas` have work that isn't in history (it goes to the vault). */
+  overwrites?: { run: RunNumber | null; replicas: string[] }
 }
 
 /** A side of a conflict: one distinct content and who has it. `content` null: deleted there. */
@@ -244,13 +247,26 @@ export type RestorePoint =
 /** What is to be done with one selected key. */
 export type Directive =
   /** Back to this content (null: it wasn't there), as run `from` had agreed on it. `head`: the run
-   *  of the head that this was decided on. */
-  | { do: 'restore'; content: Content | null; from: RunNumber | null; head: RunNumber }
+   *  of the head that this was decided on; null: the key had no row. `later`: what is to be undone
+   *  is no longer the newest version, that run's is. */
+  | {
+      do: 'restore'
+      content: Content | null
+      from: RunNumber | null
+      head: RunNumber | null
+      later?: RunNumber
+    }
+  /** It can't be had back: listed with the reason, and left as it is. */
+  | { do: 'leave'; code: SkipCode; reason: string }
   /** An open conflict, if it is still the one that was looked at. */
   | { do: 'resolve'; conflict: number; identity: string; take: Take }
 
 /** How a person decides: a side (by a replica on it), content of their own, or a strategy. */
 export type Take = { replica: string } | { content: Content } | { strategy: string }
+
+/** Why a selected key is left as it is: work that came later and would be overwritten; another
+ *  version than the one that was looked at; content that nobody keeps; not in the dataset now. */
+export type SkipCode = 'later-work' | 'moved-on' | 'not-kept' | 'excluded'
 
 // ── what became of it ───────────────────────────────────────────────────────────────────────────
 
@@ -259,7 +275,7 @@ export type Take = { replica: string } | { content: Content } | { strategy: stri
 export type Outcome =
   | { kind: 'done'; token: Token | null; content: Content | null }
   | { kind: 'changed-meanwhile' }
-  | { kind: 'skipped'; reason: string }
+  | { kind: 'skipped'; reason: string; code?: SkipCode }
   | { kind: 'failed'; code: string; message: string }
   /** Above the delete limit, or from a suspect replica: waits for `approve`. */
   | { kind: 'held'; reason: string }

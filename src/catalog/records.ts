@@ -138,7 +138,7 @@ export interface ItemRecord {
   state: ItemState
   item: PlanItem | null
   conflict: Conflict | null
-  /** By replica, for the actions that have ended. */
+  /** By replica, for the actions that have ended; '' where it is the key's, whatever replica. */
   outcomes: Record<string, Outcome>
   tries: number
   /** The row's rev after this item's own last commit; equals item.rev before. 0: no row. */

@@ -21,12 +21,14 @@ import { bare, orderText, type SeenEntry } from './contents.ts'
 import type { Seen } from './observe.ts'
 import type { Situation } from './reconcile.ts'
 
-/** What a one-way dataset does about destinations that drifted; absent: they are left alone. */
-export interface Drift {
+/** What is done about content that nobody agreed to lose; absent: it is left alone. */
+export interface Beside {
   /** Brought to the head; their content is kept whatever `history` says. */
   overwritten?: SeenEntry[]
   /** Left as they are; their token is noted. */
   kept?: SeenEntry[]
+  /** The vault has the head's content, where no replica does. */
+  vaulted?: boolean
 }
 
 /** null: everybody is at the head already, or the head's content can't be had now. */
@@ -35,7 +37,7 @@ export function buildItem(
   wanted: Version,
   reason: Reason,
   targets: Seen[] = situation.seen,
-  { overwritten = [], kept = [] }: Drift = {},
+  { overwritten = [], kept = [], vaulted = false }: Beside = {},
 ): PlanItem | null {
   const { key, rev, row, seen, policy, moment } = situation
   // A key gets one version a run, and none behind that of a later run (of selected keys) which went
@@ -46,7 +48,7 @@ export function buildItem(
   const sources = sourcesOf(situation, head)
   const actions: Action[] = []
   for (const one of [...targets, ...overwritten]) {
-    const action = actionFor(one, head, sources)
+    const action = actionFor(one, head, sources, vaulted)
     if (action) actions.push(action)
   }
   for (const { replica, entry } of kept) {
@@ -66,6 +68,7 @@ export function buildItem(
     head,
     actions,
     sources: head.content === null ? [] : sources,
+    ...(vaulted ? { vaulted } : {}),
     rescues,
     goneAt: head.content === null ? goneAt : [],
   }
@@ -138,7 +141,7 @@ export function knownContent({ entry, hold, state }: SeenEntry): Content {
   return unchanged && held ? mergeContent(bare(entry), held) : bare(entry)
 }
 
-function actionFor(one: Seen, head: Version, sources: Source[]): Action | null {
+function actionFor(one: Seen, head: Version, sources: Source[], vaulted: boolean): Action | null {
   const { replica, entry, hold, state } = one
   if (state === 'unknown' || state === 'drifted') return null
   if (head.content === null) {
@@ -150,7 +153,7 @@ function actionFor(one: Seen, head: Version, sources: Source[]): Action | null {
     const held = state === 'current' && hold?.version.run === head.run && !one.touched
     return held ? null : { do: 'adopt', replica, token: entry.token }
   }
-  if (sources.length === 0) return null
+  if (sources.length === 0 && !vaulted) return null
   return { do: 'put', replica, expect: entry?.token ?? null }
 }
 

@@ -29,6 +29,23 @@ export function inRange(key: Key, range: KeyRange): boolean {
   )
 }
 
+/** The keys that begin with `prefix`; all of them for ''. */
+export function prefixRange(prefix: Key): KeyRange {
+  return { from: prefix === '' ? null : prefix, to: behindAll(prefix) }
+}
+
+/** The least key that is greater than all that begin with `prefix`; null: there is none. */
+function behindAll(prefix: Key): Key | null {
+  const points = [...prefix]
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const point = last.codePointAt(0) as number
+    // Between these two are the halves of surrogate pairs, which are no characters.
+    const next = point === 0xd7ff ? 0xe000 : point + 1
+    if (next <= 0x10ffff) return points.join('') + String.fromCodePoint(next)
+  }
+  return null
+}
+
 /** Why a store with these rules can't hold the key, for people; null where it can. */
 export function keyProblem(key: Key, rules: KeyRules): string | null {
   if (!key.isWellFormed()) return 'the name is not valid Unicode'

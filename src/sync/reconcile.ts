@@ -29,7 +29,7 @@ import { buildItem, knownContent, shows, sourceOf, withShown } from './item.ts'
 import { holdsHead, observe, type Seen } from './observe.ts'
 import { reconcileOneWay } from './reconcile-one-way.ts'
 
-export const NOTHING: Decision = { kind: 'nothing', notes: [] }
+export const NOTHING: Extract<Decision, { kind: 'nothing' }> = { kind: 'nothing', notes: [] }
 
 /** Everything about one key, as the two directions need it. */
 export interface Situation {
@@ -50,11 +50,25 @@ export function reconcile(
   policy: Policy,
   moment: Moment,
 ): Decision {
-  const look = (replica: string): Observation =>
-    observations.get(replica) ?? { kind: 'unknown', reason: 'not looked at' }
+  const look = lookIn(observations)
   if (policy.replicas.every((replica) => isQuiet(observe(replica, row, look(replica))))) {
     return NOTHING
   }
+  const { situation, asked } = situationOf(key, row, observations, policy, moment)
+  if (policy.direction === 'one-way') return reconcileOneWay(situation, asked)
+  if (asked.length > 0) return { kind: 'need-digest', replicas: asked }
+  return reconcileTwoWay(situation)
+}
+
+/** What each replica shows, against what it held; `asked`: whose digests must be learned first. */
+export function situationOf(
+  key: Key,
+  row: BaselineRow | null,
+  observations: ReadonlyMap<string, Observation>,
+  policy: Policy,
+  moment: Moment,
+): { situation: Situation; asked: string[] } {
+  const look = lookIn(observations)
   const plain = metadataIsTheirs(policy)
   const known = plain && row ? withoutMetadata(row) : row
   const asked: string[] = []
@@ -68,10 +82,13 @@ export function reconcile(
   const situation = known
     ? { ...given, row: { ...known, head: withShown(known.head, given) } }
     : given
-  if (policy.direction === 'one-way') return reconcileOneWay(situation, asked)
-  if (asked.length > 0) return { kind: 'need-digest', replicas: asked }
-  return reconcileTwoWay(situation)
+  return { situation, asked }
 }
+
+const lookIn =
+  (observations: ReadonlyMap<string, Observation>) =>
+  (replica: string): Observation =>
+    observations.get(replica) ?? { kind: 'unknown', reason: 'not looked at' }
 
 function isQuiet(one: Seen | null): boolean {
   return one?.state === 'unknown' || (one?.state === 'current' && !one.touched)
@@ -85,7 +102,7 @@ function undecided(replica: string, row: BaselineRow | null, observation: Observ
 }
 
 /** Below a source that carries no metadata (a folder), each destination has its own. */
-function metadataIsTheirs({ direction, source, withoutMetadata }: Policy): boolean {
+export function metadataIsTheirs({ direction, source, withoutMetadata }: Policy): boolean {
   return direction === 'one-way' && withoutMetadata?.includes(source) === true
 }
 
@@ -105,7 +122,7 @@ function withoutItsMetadata(observation: Observation): Observation {
   return { kind: 'entry', entry: withoutIts(observation.entry) }
 }
 
-function withoutIts<T extends Content>({ metadata: _, ...content }: T): Omit<T, 'metadata'> {
+export function withoutIts<T extends Content>({ metadata: _, ...content }: T): Omit<T, 'metadata'> {
   return content
 }
 

@@ -43,6 +43,11 @@ export interface Engine {
   close(): Promise<void>
 }
 
+/** What a killed worker's step comes to. */
+class Killed extends Error {
+  override name = 'Killed'
+}
+
 export interface RunOptions {
   mode?: RunMode
   base?: number
@@ -52,6 +57,8 @@ export interface RunOptions {
   beforeDeletes?: (run: number) => Promise<void> | void
   /** Called by the fence: immediately before each write that counts, and before each commit. */
   atFence?: (lane: string) => Promise<void>
+  /** Asked at every fence: true kills the worker there. Its step is done again, by another one. */
+  kills?: () => boolean
   /** Aborted: the run is cancelled. */
   signal?: AbortSignal
   /** What becomes of a run whose activities are cut off: `failed` as where a worker is killed. */
@@ -96,14 +103,18 @@ export async function createEngine(
   async function attempt(
     run: number,
     lane: string,
-    { signal = new AbortController().signal, atFence }: RunOptions = {},
+    { signal = new AbortController().signal, atFence, kills }: RunOptions = {},
+    again = false,
   ): Promise<Attempt> {
     const number = await catalog.claim(run, lane)
+    let killed = false
     const fence = async () => {
+      killed ||= kills?.() === true
+      if (killed) throw new Killed(lane)
       await atFence?.(lane)
       if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
     }
-    return { signal, number, again: false, fence, tell: () => undefined }
+    return { signal, number, again, fence, tell: () => undefined }
   }
 
   let executions = 0
@@ -139,25 +150,35 @@ export async function createEngine(
     given: RunOptions,
   ): Promise<void> {
     const shared = { ...deps, budget: createByteBudget(1 << 27) }
-    const claim = (lane: string) => attempt(number, lane, given)
-    const apply = async (lane: Parameters<typeof applyLane>[2]) =>
-      applyLane(shared, number, lane, await claim(lane))
+    const step = async <T>(lane: string, work: (attempt: Attempt) => Promise<T>): Promise<T> => {
+      for (let again = false; ; again = true) {
+        try {
+          return await work(await attempt(number, lane, given, again))
+        } catch (error) {
+          if (!(error instanceof Killed)) throw error
+        }
+      }
+    }
+    const apply = (lane: Parameters<typeof applyLane>[2]) =>
+      step(lane, (attempt) => applyLane(shared, number, lane, attempt))
     let known = ranges
     for (let range = 0; range < known || (ranges === 0 && range === 0); range++) {
       for (let ended = ranges === 0; ; ) {
         if (!ended) {
-          const page = await scanPage(deps, number, range, await claim(`scan/${range}`))
+          const page = await step(`scan/${range}`, (attempt) =>
+            scanPage(deps, number, range, attempt),
+          )
           ended = page.ended
           if (page.cut !== null) known = Math.max(known, page.cut + 1)
         }
-        await resolveConflicts(deps, number, range, await claim(`resolve/${range}`))
+        await step(`resolve/${range}`, (attempt) => resolveConflicts(deps, number, range, attempt))
         if (mode !== 'plan') await apply(`range/${range}`)
         if (ended) break
       }
     }
     if (mode === 'plan') return
     await given.beforeDeletes?.(number)
-    await weighRunDeletes(deps, number, 0, (await claim('weigh')).fence)
+    await step('weigh', ({ fence }) => weighRunDeletes(deps, number, 0, fence))
     await apply('deletes')
     await apply('blocked')
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { KeyRules } from '../../connectors/connector.ts'
-import { compareKeys, inRange, keyProblem } from '../../src/sync/keys.ts'
+import { compareKeys, inRange, keyProblem, prefixRange } from '../../src/sync/keys.ts'
 
 /** Any well-formed name, with many of those characters where the two orders part. */
 const key = fc
@@ -118,5 +118,24 @@ describe('what a store can hold', () => {
     const rules = { ...bucket, forbidden: { pattern: '\\.$', reason: 'ends with a dot' } }
     expect(keyProblem('a.', rules)).toBe('ends with a dot')
     expect(keyProblem('a.b', rules)).toBeNull()
+  })
+})
+
+describe('the range of a prefix', () => {
+  it.each([
+    ['a/', 'a0'],
+    ['a\ud7ff', 'a\ue000'],
+    ['a\u{10ffff}', 'b'],
+    ['\u{10ffff}', null],
+    ['\u{1f600}', '\u{1f601}'],
+  ])('of %j ends before %j', (prefix, to) => {
+    expect(prefixRange(prefix)).toEqual({ from: prefix, to })
+    for (const more of ['', '\0', 'z', '\u{10ffff}']) {
+      expect(inRange(prefix + more, prefixRange(prefix))).toBe(true)
+    }
+  })
+
+  it('of nothing is all', () => {
+    expect(prefixRange('')).toEqual({ from: null, to: null })
   })
 })
