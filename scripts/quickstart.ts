@@ -7,12 +7,13 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { reportError } from '../src/cli/failure.ts'
-import { listenForInterrupt } from '../src/cli/interrupt.ts'
+import { listenForInterrupt, tellStopping } from '../src/cli/interrupt.ts'
+import { endWithNpm } from '../src/cli/npm.ts'
 import { duration } from '../src/cli/output.ts'
 import { EXIT, UserError } from '../src/errors.ts'
 import { packageRoot } from '../src/package-root.ts'
 import { change } from './quickstart/changes.ts'
-import { shown, type Up } from './quickstart/commands.ts'
+import { commandRuns, shown, type Up } from './quickstart/commands.ts'
 import { judge } from './quickstart/judge.ts'
 import { type Ending, type Options, prepare, type Stage } from './quickstart/stage.ts'
 import { say, step, tellChange, verdict } from './quickstart/terminal.ts'
@@ -98,23 +99,14 @@ function optionsOf(argv: string[]): Options {
   }
 }
 
-/** An npm that is ended takes its shell along, and leaves us. */
-function endWithNpm(): void {
-  if (process.env.npm_lifecycle_event === undefined) return
-  const parent = process.ppid
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return
-    clearInterval(timer)
-    process.kill(process.pid, 'SIGTERM')
-  }, 500)
-  timer.unref()
-}
-
 async function main(): Promise<number> {
   // The SDKs and the product would else ask a proxy for what is on this machine.
   process.env.NO_PROXY = [process.env.NO_PROXY, '127.0.0.1'].filter(Boolean).join(',')
-  const { signal } = listenForInterrupt()
-  endWithNpm()
+  const { signal, stop } = listenForInterrupt(() => {
+    // A command that runs has the same terminal, and says so itself.
+    if (!commandRuns()) tellStopping()
+  })
+  endWithNpm(stop)
   const ending: Ending = { steps: [], work: null, keep: false }
   let code: number
   try {

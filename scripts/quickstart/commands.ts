@@ -37,6 +37,11 @@ export interface CommandsOptions {
   signal: AbortSignal
 }
 
+let running = 0
+
+/** Whether a command has this terminal now. */
+export const commandRuns = (): boolean => running > 0
+
 export function createCommands({ folder, environment, signal }: CommandsOptions): Commands {
   async function start(args: string[], captured: boolean): Promise<string> {
     signal.throwIfAborted()
@@ -48,6 +53,7 @@ export function createCommands({ folder, environment, signal }: CommandsOptions)
     // A terminal's Ctrl-C has reached it as well: it takes both for one.
     const interrupt = () => void child.kill('SIGTERM')
     signal.addEventListener('abort', interrupt, { once: true })
+    running++
     let stdout = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
@@ -66,6 +72,7 @@ export function createCommands({ folder, environment, signal }: CommandsOptions)
         exit: 1,
       })
     } finally {
+      running--
       signal.removeEventListener('abort', interrupt)
     }
   }

@@ -1,12 +1,14 @@
 /** The command line: global options, the table of commands, and how a process ends. */
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { variable } from '../config/environment.ts'
 import { EXIT, UserError } from '../errors.ts'
 import { packageVersion } from '../package-root.ts'
 import type { CommandContext, CommandOptions, CommandRow } from './command.ts'
 import { commands } from './commands.ts'
 import { reportError } from './failure.ts'
 import { type Interrupt, listenForInterrupt } from './interrupt.ts'
+import { endWithNpm } from './npm.ts'
 import { createOutput } from './output.ts'
 import { person } from './person.ts'
 import { relay } from './relay.ts'
@@ -15,6 +17,8 @@ import { relay } from './relay.ts'
 export async function main(argv: string[]): Promise<void> {
   endQuietlyWithoutReader()
   const interrupt = listenForInterrupt()
+  // Of no other script of npm's: that may leave us in the background on purpose.
+  if (variable('npm_lifecycle_event') === 'npx') endWithNpm(interrupt.stop)
   const code = await run(argv, interrupt)
   await Promise.all([drained(process.stdout), drained(process.stderr)])
   process.exit(interrupt.signal.aborted ? EXIT.interrupted : code)

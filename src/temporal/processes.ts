@@ -12,18 +12,30 @@ export interface ProcessMark {
 
 /** null: there is no such process (or only its zombie is left). */
 export function startOf(pid: number): string | null {
-  return process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid)
+  if (process.platform !== 'linux') return askPs(pid, 'lstart=')
+  const stat = readStat(pid)
+  if (stat === null) return null
+  // A state folder outlives a boot.
+  return `${stat.start}@${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`
 }
 
-/** proc(5): after the last `)`, field 3 is the state and field 22 the start, in clock ticks since
- *  boot. The boot's own id goes with it: a state folder outlives a boot. */
-function startFromProc(pid: number): string | null {
+/** The parent's pid, and what the process calls itself: `npm exec tidemark …`. */
+export function familyOf(pid: number): { parent: number; title: string } | null {
+  if (process.platform === 'linux') return readStat(pid)
+  const [, parent, title] = /^(\d+)\s+(.*)$/.exec(askPs(pid, 'ppid=,args=') ?? '') ?? []
+  return parent === undefined ? null : { parent: Number(parent), title: title ?? '' }
+}
+
+/** proc(5): the name is in brackets; behind the last `)`, field 3 is the state, 4 the parent and 22
+ *  the start, in clock ticks since boot. */
+function readStat(pid: number): { parent: number; title: string; start: string } | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    if (fields[0] === 'Z' || fields[19] === undefined) return null
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
-    return `${fields[19]}@${boot}`
+    const end = text.lastIndexOf(')')
+    const [state, parent, ...others] = text.slice(end + 2).split(' ')
+    const start = others[17]
+    if (state === 'Z' || start === undefined) return null
+    return { parent: Number(parent), title: text.slice(text.indexOf('(') + 1, end), start }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ESRCH') return null
@@ -31,8 +43,8 @@ function startFromProc(pid: number): string | null {
   }
 }
 
-function startFromPs(pid: number): string | null {
-  const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' })
+function askPs(pid: number, what: string): string | null {
+  const { stdout } = spawnSync('ps', ['-o', what, '-p', String(pid)], { encoding: 'utf8' })
   return stdout?.trim() || null
 }
 

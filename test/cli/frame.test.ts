@@ -225,11 +225,28 @@ describe('under another Node', () => {
 })
 
 describe('npx tidemark in a checkout', () => {
+  const npx = () => ({
+    command: ['npx', '--offline', 'tidemark'] as [string, ...string[]],
+    env: { npm_config_cache: folder(), npm_config_update_notifier: 'false' },
+  })
+
   it('runs this bin', async () => {
-    const how = {
-      command: ['npx', '--offline', 'tidemark'] as [string, ...string[]],
-      env: { npm_config_cache: folder(), npm_config_update_notifier: 'false' },
-    }
-    expect(await run(['--version'], how)).toMatchObject({ code: 0, stdout: `${packageVersion}\n` })
+    const ended = await run(['--version'], npx())
+    expect(ended).toMatchObject({ code: 0, stdout: `${packageVersion}\n` })
+  })
+
+  it('ends with npx, however it is killed', async () => {
+    const { cwd, called } = await hanging()
+    const { child, ended } = start(
+      ['--config', join(cwd, 'tidemark.yaml'), '--json', 'doctor'],
+      npx(),
+    )
+    await called
+    child.kill('SIGKILL')
+    // npx leaves its shell behind, with the pipes; told, the command stops cleanly.
+    expect(await ended).toMatchObject({
+      signal: 'SIGKILL',
+      stderr: expect.stringContaining('"interrupted"'),
+    })
   })
 })
