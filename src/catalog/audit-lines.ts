@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { sql } from 'kysely'
+import type { RunNumber } from '../model.ts'
 import type { AuditEvent, AuditWhat, LinesSum } from './catalog.ts'
 import type { VersionsTable } from './schema.ts'
 import { findDataset, type Store } from './store.ts'
@@ -34,6 +35,18 @@ export function addSums(a: LinesSum, b: LinesSum, sign: 1 | -1 = 1): LinesSum {
   return { lines: a.lines + sign * b.lines, sum: BigInt.asUintN(sumBits, sum).toString(16) }
 }
 
+/** Which of these runs have ended. Keeps those that go on from being ended before the transaction
+ *  is; their counts may change meanwhile. */
+export async function endedRuns(tx: Store, runs: RunNumber[]): Promise<Set<RunNumber>> {
+  const rows = await tx.db
+    .selectFrom('runs')
+    .select(['run', 'ended_at'])
+    .where('run', 'in', [...new Set(runs)])
+    .$if(tx.engine === 'postgres', (query) => query.forKeyShare())
+    .execute()
+  return new Set(rows.flatMap(({ run, ended_at }) => (ended_at === null ? [] : [run])))
+}
+
 /** A line of an ended run as it was, and as it is; null: it is gone. */
 export interface ChangedLine {
   before: Line
@@ -45,6 +58,7 @@ export function linesChanged(
   what: AuditWhat,
   run: number | null,
   changed: ChangedLine[],
+  by = 'tidemark',
 ): AuditEvent[] {
   const runs: Record<string, LinesSum> = {}
   for (const [of, lines] of Map.groupBy(changed, ({ before }) => before.run)) {
@@ -53,7 +67,7 @@ export function linesChanged(
     if (more.sum !== '0') runs[of] = more
   }
   if (Object.keys(runs).length === 0) return []
-  return [{ run, key: null, what, by: 'tidemark', detail: { runs } }]
+  return [{ run, key: null, what, by, detail: { runs } }]
 }
 
 /** Page by page: a first copy has as many lines as keys. */

@@ -117,8 +117,3 @@ export async function auditRows(
   if (since !== undefined) query = query.where('at', '>=', since)
   return (await query.execute()).map((row) => ({ ...row, dataset }))
 }
-
-export async function auditedDatasets(store: Store): Promise<string[]> {
-  const rows = await store.db.selectFrom('datasets').select('name').orderBy('id').execute()
-  return rows.map(({ name }) => name)
-}

@@ -294,8 +294,6 @@ export interface Catalog extends VaultIndex {
     key?: Key
     since?: number
   }): Promise<AuditRow[]>
-  /** The names of all datasets that the catalog has. */
-  auditedDatasets(): Promise<string[]>
   /** A run's lines of history as they are now: `run-ended` has what they were. */
   runLines(dataset: string, run: RunNumber): Promise<LinesSum>
   /** The runs that the dataset's lines of history bear, ascending. */

@@ -82,7 +82,7 @@ export async function endConflict(
   await inTransaction(store, async (tx) => {
     const tell = async (one: { id: number; kind: string; identity: string }) => {
       const what = state === 'closed' ? 'conflict-closed' : 'conflict-resolved'
-      const by = resolution ? `rule: ${resolution.rule}` : 'tidemark'
+      const by = resolution?.by ?? (resolution ? `rule: ${resolution.rule}` : 'tidemark')
       await append(tx, chain, [{ run, key, what, by, detail: { ...one, ...resolution } }])
     }
     const known = await openOf(tx, chain.id, key)

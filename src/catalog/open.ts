@@ -141,7 +141,6 @@ function assemble(store: Store, where: string): Catalog {
     record: on(audit.record),
     auditHead: on(audit.auditHead),
     auditRows: on(audit.auditRows),
-    auditedDatasets: on(audit.auditedDatasets),
     runLines: on(auditLines.runLines),
     runsOfLines: on(auditLines.runsOfLines),
     getUpload: on(uploads.getUpload),

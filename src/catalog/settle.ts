@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Content, Key, RunNumber } from '../model.ts'
 import { compareKeys } from '../sync/keys.ts'
 import { append } from './audit.ts'
-import { type ChangedLine, type Line, linesChanged } from './audit-lines.ts'
+import { type ChangedLine, endedRuns, type Line, linesChanged } from './audit-lines.ts'
 import { encodeBody } from './baseline-body.ts'
 import type { ItemRecord, Settlement } from './catalog.ts'
 import { writeItems } from './plan.ts'
@@ -33,7 +33,9 @@ export async function settle(
   // Always in the same order, so that two transactions never wait for each other.
   const sorted = [...keys].sort(compareKeys)
   return await inTransaction(store, async (tx) => {
-    const ended = await endedRuns(tx, settlements)
+    const runs = settlements.map(({ record, learned }) => [record.run, learned?.run ?? record.run])
+    const ended = await endedRuns(tx, runs.flat())
+    // The audit has the lines of a run that has ended: none is added behind it.
     const late = settlements.some(({ record }) => ended.has(record.run))
     if (late) return settlements.map(() => false)
     const before = await lockRows(tx, id, sorted)
@@ -54,21 +56,6 @@ export async function settle(
     await append(tx, { id, name: dataset }, linesChanged('history-completed', run, completed))
     return plan.accepted
   })
-}
-
-/** The audit has the lines of a run that has ended: none is added behind it. Keeps those that go on
- *  from being ended before the transaction is; their counts may change meanwhile. */
-async function endedRuns(tx: Store, settlements: Settlement[]): Promise<Set<RunNumber>> {
-  const runs = settlements.flatMap(({ record, learned }) =>
-    learned ? [record.run, learned.run] : [record.run],
-  )
-  const rows = await tx.db
-    .selectFrom('runs')
-    .select(['run', 'ended_at'])
-    .where('run', 'in', [...new Set(runs)])
-    .$if(tx.engine === 'postgres', (query) => query.forKeyShare())
-    .execute()
-  return new Set(rows.flatMap(({ run, ended_at }) => (ended_at === null ? [] : [run])))
 }
 
 /** What becomes of each settlement, one after the other, starting from these rows. Pure. */

@@ -79,7 +79,7 @@ export interface VaultIndex {
     after: { key: Key; run: RunNumber } | null,
     limit: number,
   ): Promise<KeptLine[]>
-  deleteLines(dataset: string, lines: { key: Key; run: RunNumber }[]): Promise<void>
+  deleteLines(dataset: string, lines: { key: Key; run: RunNumber }[], by: string): Promise<void>
   /** Running, or waiting for a person: `planned`, `held`. */
   unfinishedRuns(): Promise<RunNumber[]>
   /** Open, or ended at `endedSince` (ms) or later; by id, behind `after`. */

@@ -1,6 +1,8 @@
 /** What needs the vault: history, conflicts, runs that aren't finished, what a person asked for. */
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Conflict, Content, Directive, Key, RunNumber } from '../model.ts'
+import { append } from './audit.ts'
+import { endedRuns, type Line, linesChanged } from './audit-lines.ts'
 import { findDataset, inTransaction, overRows, type Store } from './store.ts'
 import type { KeptLine } from './vault-index.ts'
 
@@ -41,19 +43,28 @@ export async function deleteLines(
   store: Store,
   dataset: string,
   lines: { key: Key; run: RunNumber }[],
+  by: string,
 ): Promise<void> {
   const id = await findDataset(store, dataset)
   if (id === undefined || lines.length === 0) return
-  await inTransaction(store, (tx) =>
-    overRows(
+  await inTransaction(store, async (tx) => {
+    const ended = await endedRuns(
+      tx,
+      lines.map(({ run }) => run),
+    )
+    const gone = await overRows<Line>(
       tx,
       { dataset: 'bigint', key: 'text', run: 'bigint' },
       lines.map(({ key, run }) => [id, key, run]),
-      (gone) =>
+      (named) =>
         `delete from versions
-         where (dataset, key, run) in (select r.dataset, r.key, r.run from ${gone})`,
-    ),
-  )
+         where (dataset, key, run) in (select r.dataset, r.key, r.run from ${named})
+         returning key, run, at, origin, reason, content, parents, agreed_at`,
+    )
+    const told = gone.filter(({ run }) => ended.has(run))
+    const changed = told.map((before) => ({ before, after: null }))
+    await append(tx, { id, name: dataset }, linesChanged('history-pruned', null, changed, by))
+  })
 }
 
 export async function unfinishedRuns({ db }: Store): Promise<RunNumber[]> {

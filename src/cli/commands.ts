@@ -129,6 +129,23 @@ export const commands: CommandRow[] = [
     load: () => import('./commands/verify.ts'),
   },
   {
+    name: 'audit',
+    summary:
+      'what was decided, by whom: log, verify, sign [DATASET]; conflicts: what became of them',
+    args: ['<action>', '[dataset]'],
+    options: [
+      [
+        '--key <key>',
+        'log, conflicts: only of this key; verify, sign: the file of the Ed25519 key',
+      ],
+      ['--since <time>', 'log, conflicts: since then (2026-01-31, 2026-01-31T09:05Z, 24h, 7d)'],
+      ['--csv', 'log, conflicts: as CSV'],
+      ['--heads <location>', 'verify: against the signed heads at LOCATION[/PREFIX]'],
+      ['--to <location>', 'sign: write the signed heads to LOCATION[/PREFIX]'],
+    ],
+    load: () => import('./commands/audit.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of tidemark.yaml, for editors',
     load: () => import('./commands/schema.ts'),

@@ -62,8 +62,8 @@ export function catalogs(make: () => Promise<Place>) {
     ends.push(() => made.remove())
     return made
   }
-  async function open(url?: string): Promise<Catalog> {
-    const catalog = await openCatalog(url ?? (await place()).url)
+  async function open(url?: string, clock?: () => number): Promise<Catalog> {
+    const catalog = await openCatalog(url ?? (await place()).url, clock)
     ends.push(() => catalog.close())
     return catalog
   }

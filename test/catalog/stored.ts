@@ -1,5 +1,5 @@
 /** What the catalog's tests store. Without vitest: child processes use it too. */
-import type { Catalog, ItemRecord } from '../../src/catalog/catalog.ts'
+import type { Catalog, HistoryLine, ItemRecord } from '../../src/catalog/catalog.ts'
 import type { BaselineRow, Conflict, Key, PlanItem, Version } from '../../src/model.ts'
 
 export const dataset = 'photos'
@@ -33,6 +33,11 @@ export function versionOf(run: number, size: number | null = 5): Version {
     origin: 'here',
     at: 1_700_000_000_123,
   }
+}
+
+/** Of history. */
+export function lineOf(key: Key, version: Version): HistoryLine {
+  return { key, version, parents: [], reason: 'new', agreedAt: 1_700_000_000_999 }
 }
 
 export function rowOf(key: Key, head = versionOf(1)): BaselineRow {

@@ -8,7 +8,7 @@ const patienceMs = 10_000
 /** Ends the dataset's run in order, and waits for it: what was done stays done and is known. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
-  return await withOpenRun(context, dataset, async (open, { catalog }) => {
+  return await withOpenRun(context, dataset, 'cancel-asked', async (open, { catalog }) => {
     await open.cancel()
     const patience = setTimeout(() => {
       context.output.note(`the run of ${dataset} ends as soon as its worker answers; waiting`)

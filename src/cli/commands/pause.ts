@@ -5,7 +5,7 @@ import { withOpenRun } from '../control.ts'
 /** The dataset's run stops until `resume`; what is under way is cut off, and begun again then. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
-  return await withOpenRun(context, dataset, async (open) => {
+  return await withOpenRun(context, dataset, 'pause-asked', async (open) => {
     await open.pause()
     const progress = await open.progress()
     context.output.result({ dataset, run: progress?.run ?? null, paused: true })

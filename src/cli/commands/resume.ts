@@ -5,7 +5,7 @@ import { withOpenRun } from '../control.ts'
 /** A paused run goes on where it was; one that isn't paused just goes on. */
 export async function run(context: CommandContext, [name]: string[]): Promise<number> {
   const dataset = name as string
-  return await withOpenRun(context, dataset, async (open) => {
+  return await withOpenRun(context, dataset, 'resume-asked', async (open) => {
     await open.resume()
     const progress = await open.progress()
     context.output.result({ dataset, run: progress?.run ?? null, paused: false })

@@ -1,0 +1,108 @@
+/** What became of the conflicts: a report over time, or all that happened to one key. */
+import type { AuditRow, Catalog, ConflictRecord } from '../catalog/catalog.ts'
+import type { Content, Key } from '../model.ts'
+import { ALGORITHMS } from '../sync/content.ts'
+import { wordsOf } from './audit/log.ts'
+import { csvLine } from './csv.ts'
+import { createJsonStream } from './json-stream.ts'
+import { type Output, printable, time } from './output.ts'
+
+export interface ConflictHistoryFilter {
+  dataset?: string
+  /** With what the audit tells of it, event by event. */
+  key?: Key
+  /** Opened, or ended, at that time (ms) or later. */
+  since?: number
+}
+
+const pageConflicts = 500
+const headers = [
+  ...['id', 'dataset', 'key', 'kind', 'state', 'opened', 'opened run', 'ended', 'ended run'],
+  ...['strategy', 'rule', 'by', 'winner', 'winner at', 'losers'],
+]
+
+/** Newest first: lines for people, CSV, or with `output.json` the JSON of all of them. */
+export async function printConflictHistory(
+  output: Output,
+  catalog: Catalog,
+  filter: ConflictHistoryFilter,
+  csv: boolean,
+): Promise<void> {
+  const stream = createJsonStream(output)
+  await stream.begin({}, 'conflicts')
+  if (csv) await output.write(csvLine(headers))
+  let any = false
+  for (let before: number | undefined; ; ) {
+    const more = before === undefined ? {} : { before }
+    const page = await catalog.findConflicts({ ...filter, ...more, limit: pageConflicts })
+    for (const one of page) {
+      any = true
+      const events = filter.key === undefined ? [] : await eventsOf(catalog, one)
+      await stream.item(filter.key === undefined ? one : { ...one, events: events.map(parsed) })
+      if (csv) await output.write(csvLine(cellsOf(one)))
+      else if (!output.json) await output.write(`${linesOf(output, one, events).join('\n')}\n`)
+    }
+    if (page.length < pageConflicts) break
+    before = page.at(-1)?.id ?? 0
+  }
+  await stream.end()
+  if (!any && !csv) output.line('no conflicts')
+}
+
+/** What the audit has of this conflict, in order. */
+async function eventsOf(catalog: Catalog, { dataset, key, id }: ConflictRecord) {
+  const events: AuditRow[] = []
+  for (let after = 0; ; ) {
+    const page = await catalog.auditRows({ dataset, key, after, limit: pageConflicts })
+    events.push(...page.filter((row) => parsed(row).detail.id === id))
+    if (page.length < pageConflicts) return events
+    after = page.at(-1)?.seq ?? after
+  }
+}
+
+function parsed(row: AuditRow): Omit<AuditRow, 'detail'> & { detail: Record<string, unknown> } {
+  return { ...row, detail: JSON.parse(row.detail) as Record<string, unknown> }
+}
+
+function cellsOf(one: ConflictRecord): (string | number | null)[] {
+  const { resolution } = one
+  const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString())
+  const losers = resolution?.losers.map(
+    ({ content, replicas }) => `${contentWords(content)} at ${replicas.join(' ')}`,
+  )
+  return [
+    ...[one.id, one.dataset, one.key, one.kind, one.state],
+    ...[iso(one.openedAt), one.openedRun, iso(one.endedAt), one.endedRun],
+    ...[resolution?.strategy ?? null, resolution?.rule ?? null, byOf(one)],
+    ...(resolution
+      ? [contentWords(resolution.winner), resolution.winnerReplicas.join(' ')]
+      : ['', '']),
+    losers?.join('; ') ?? null,
+  ]
+}
+
+function linesOf(output: Output, one: ConflictRecord, events: AuditRow[]): string[] {
+  const { id, dataset, key, kind, state, resolution, openedAt, openedRun, endedAt, endedRun } = one
+  const ended = endedAt === null ? '' : `  ${state} ${time(endedAt)} (run ${endedRun})`
+  const winners = resolution?.winnerReplicas.join(', ') || 'what was made of them'
+  const how = resolution ? `  ${resolution.strategy}, by ${byOf(one)}: ${winners} won` : ''
+  const opened = `opened ${time(openedAt)} (run ${openedRun})`
+  const name = output.paint('bold', printable(`${dataset}:${key}`))
+  const head = `${String(id).padStart(5)}  ${name}  ${kind}  ${opened}${printable(ended + how)}`
+  const told = events.map(
+    (row) => `       ${time(row.at)}  ${row.what}  ${printable(`by ${row.by}: ${wordsOf(row)}`)}`,
+  )
+  return [head, ...told]
+}
+
+function byOf({ resolution, state }: ConflictRecord): string {
+  if (resolution) return resolution.by ?? `rule: ${resolution.rule}`
+  return state === 'closed' ? 'the replicas agreed' : ''
+}
+
+/** `sha256:abcd…`, whole; `deleted`. */
+function contentWords(content: Content | null): string {
+  if (content === null) return 'deleted'
+  const algorithm = ALGORITHMS.find((one) => content.digests[one] !== undefined)
+  return algorithm ? `${algorithm}:${content.digests[algorithm]}` : `${content.size} bytes`
+}
