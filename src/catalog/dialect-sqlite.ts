@@ -46,8 +46,8 @@ interface Opened {
 
 interface Prepared {
   statement: StatementSync
-  /** It gives rows. */
-  reads: boolean
+  /** Names of the columns; empty where it gives no rows. */
+  columns: string[]
 }
 
 interface Connection extends DatabaseConnection {
@@ -215,11 +215,20 @@ function isRead(query: CompiledQuery): boolean {
 }
 
 function run<R>(on: Opened, query: CompiledQuery): QueryResult<R> {
-  const { statement, reads } = prepare(on, query.sql)
+  const { statement, columns } = prepare(on, query.sql)
   const parameters = query.parameters as SQLInputValue[]
-  if (reads) return { rows: statement.all(...parameters) as R[] }
+  if (columns.length > 0) {
+    const rows = statement.all(...parameters) as unknown as unknown[][]
+    return { rows: rows.map((values) => rowOf(columns, values) as R) }
+  }
   const { changes } = statement.run(...parameters)
   return { rows: [], numAffectedRows: BigInt(changes) }
+}
+
+function rowOf(columns: string[], values: unknown[]): Record<string, unknown> {
+  const row: Record<string, unknown> = {}
+  for (let i = 0; i < columns.length; i++) row[columns[i] as string] = values[i]
+  return row
 }
 
 /** Preparing takes longer than most statements run. */
@@ -239,5 +248,8 @@ function prepare({ database, statements }: Opened, text: string): Prepared {
 
 function prepareNew(database: DatabaseSync, text: string): Prepared {
   const statement = database.prepare(text)
-  return { statement, reads: statement.columns().length > 0 }
+  // node:sqlite's own row objects are hash tables without a prototype, which outlive their page as
+  // old garbage: a scan of a million keys held 25 MB more, and a page took a third longer.
+  statement.setReturnArrays(true)
+  return { statement, columns: statement.columns().map(({ name }) => name) }
 }
