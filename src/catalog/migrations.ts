@@ -295,7 +295,7 @@ async function firstConflicts(db: Kysely<Tables>, engine: Engine): Promise<void>
 async function second(db: Kysely<Tables>, engine: Engine): Promise<void> {
   await secondHistory(db)
   await secondRequests(db, engine)
-  await secondVault(db)
+  await secondVault(db, engine)
   await secondAudit(db, engine)
 }
 
@@ -338,11 +338,11 @@ async function secondRequests(db: Kysely<Tables>, engine: Engine): Promise<void>
     .execute()
 }
 
-async function secondVault(db: Kysely<Tables>): Promise<void> {
+async function secondVault(db: Kysely<Tables>, engine: Engine): Promise<void> {
   await db.schema
     .createTable('vault_objects')
     .addColumn('vault', 'text', (column) => column.notNull())
-    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('name', keyType(engine), (column) => column.notNull())
     .addColumn('md5', 'text')
     .addColumn('crc32c', 'text')
     .addColumn('form', 'text', (column) => column.notNull())

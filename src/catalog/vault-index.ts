@@ -1,5 +1,6 @@
 /** What the vault asks of the catalog: the catalog is its index. */
 import type { Conflict, Content, Directive, Key, RunNumber } from '../model.ts'
+import type { Resolution } from './records.ts'
 
 /** Where content lies: under a key of the vault's location; or as a version that the bucket of a
  *  location keeps by itself (`native`). */
@@ -87,7 +88,7 @@ export interface VaultIndex {
     endedSince: number,
     after: number,
     limit: number,
-  ): Promise<{ id: number; dataset: string; conflict: Conflict }[]>
+  ): Promise<{ id: number; dataset: string; conflict: Conflict; resolution: Resolution | null }[]>
   /** Of requests made at `madeSince` (ms) or later, or whose run isn't finished. */
   pendingDirectives(
     madeSince: number,

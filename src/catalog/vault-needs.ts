@@ -3,8 +3,9 @@ import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Conflict, Content, Directive, Key, RunNumber } from '../model.ts'
 import { append } from './audit.ts'
 import { endedRuns, type Line, linesChanged } from './audit-lines.ts'
+import type { Resolution } from './records.ts'
 import { findDataset, inTransaction, overRows, type Store } from './store.ts'
-import type { KeptLine } from './vault-index.ts'
+import type { KeptLine, VaultIndex } from './vault-index.ts'
 
 const unfinished = ['running', 'planned', 'held'] as const
 
@@ -82,11 +83,12 @@ export async function keptConflicts(
   endedSince: number,
   after: number,
   limit: number,
-): Promise<{ id: number; dataset: string; conflict: Conflict }[]> {
+): ReturnType<VaultIndex['keptConflicts']> {
   const rows = await db
     .selectFrom('conflicts')
     .innerJoin('datasets', 'datasets.id', 'conflicts.dataset')
-    .select(['conflicts.id', 'conflicts.conflict', 'datasets.name as dataset'])
+    .select(['conflicts.id', 'conflicts.conflict', 'conflicts.resolution'])
+    .select('datasets.name as dataset')
     .where('conflicts.id', '>', after)
     .where((eb) =>
       eb.or([eb('conflicts.state', '=', 'open'), eb('conflicts.ended_at', '>=', endedSince)]),
@@ -94,7 +96,10 @@ export async function keptConflicts(
     .orderBy('conflicts.id')
     .limit(limit)
     .execute()
-  return rows.map((row) => ({ ...row, conflict: JSON.parse(row.conflict) as Conflict }))
+  return rows.map(({ id, dataset, conflict, resolution }) => ({
+    ...{ id, dataset, conflict: JSON.parse(conflict) as Conflict },
+    resolution: resolution === null ? null : (JSON.parse(resolution) as Resolution),
+  }))
 }
 
 export async function pendingDirectives(

@@ -120,6 +120,9 @@ const columns: Record<string, ColumnType> = {
   place: 'text',
 }
 const columnNames = Object.keys(columns).join(', ')
+const returned = Object.keys(columns)
+  .map((name) => `vault_objects.${name} as ${name}`)
+  .join(', ')
 
 /** Who finds the name claimed, or made by somebody else meanwhile, gets what is kept now. */
 async function upsert(
@@ -257,7 +260,7 @@ export async function claimForSweep(
          where vault_objects.vault = r.vault and vault_objects.name = r.name
            and vault_objects.used_at <
              case when vault_objects.state = 'kept' then r.used else r.claimed end
-         returning vault_objects.*`,
+         returning ${returned}`,
     )
     return rows.map(decode)
   })

@@ -146,6 +146,17 @@ export const commands: CommandRow[] = [
     load: () => import('./commands/audit.ts'),
   },
   {
+    name: 'vault',
+    summary:
+      'show what the vault has; gc: remove what history needs no more; check: is it all there',
+    args: ['[action]'],
+    options: [
+      ['--dry-run', 'gc: only count'],
+      ['--deep', 'check: read everything'],
+    ],
+    load: () => import('./commands/vault.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of tidemark.yaml, for editors',
     load: () => import('./commands/schema.ts'),

@@ -8,19 +8,14 @@
  * collection removes late, or twice, is what nobody relies on. What is killed in between leaves a
  * row without an object, which the next put writes; or an object without a row, which is collected.
  */
-import { randomBytes } from 'node:crypto'
 import type { Connector, CopySource, ReadResult } from '../../connectors/connector.ts'
-import {
-  createDigester,
-  digestProblem,
-  digestsByReading,
-  digestsOf,
-} from '../../connectors/digests.ts'
+import { digestProblem, digestsByReading, digestsOf } from '../../connectors/digests.ts'
 import type { VaultIndex, VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
-import type { Content, Digests, Entry, Key, Source, Token } from '../model.ts'
+import type { Content, Digests, Key, Source, Token } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
-import { compressed, decompressed } from './form.ts'
+import { compressed } from './form.ts'
+import { bytesOf, checked, corrupt, isWhole, keyOf, newObject, opened } from './objects.ts'
 import { together } from './together.ts'
 
 /** An entry of a replica that is to be kept. */
@@ -246,28 +241,6 @@ export function createVault(parts: VaultParts): Vault {
   }
 }
 
-// ── objects ─────────────────────────────────────────────────────────────────────────────────────
-
-function newObject(
-  prefix: Key,
-  { size, digests }: Content,
-  form: 'raw' | 'zstd',
-  stored: number,
-): VaultObject {
-  const name = contentNames(digests)[0] as string
-  const key = `${prefix}${name}-${randomBytes(4).toString('hex')}${form === 'zstd' ? '.zst' : ''}`
-  return { name, content: { size, digests }, form, stored, place: { key } }
-}
-
-export function keyOf({ place }: VaultObject): Key {
-  return place.key
-}
-
-/** Another release may compress the same content to another length. */
-export function isWhole({ size }: Entry, { form, stored }: VaultObject): boolean {
-  return form === 'zstd' || size === stored
-}
-
 function copies(from: Connector, to: Connector): boolean {
   const { copyDomain } = to.traits
   return copyDomain !== null && copyDomain === from.traits.copyDomain && to.copyWithin !== undefined
@@ -288,65 +261,9 @@ async function checkedStream(source: VaultSource, digests: Digests, signal: Abor
   return checked(body, digests, source.connector.name, source.key)
 }
 
-/** The content as it was put. */
-export async function opened(
-  store: Connector,
-  { form, content: kept }: VaultObject,
-  entry: Entry,
-  asked: Content,
-  signal: AbortSignal,
-): Promise<ReadResult> {
-  const { body } = await store.read(entry.key, entry.token, undefined, { signal })
-  const digests = { ...asked.digests, ...kept.digests }
-  const content = { ...entry, size: kept.size, digests }
-  const plain = form === 'zstd' ? unpacked(store, entry.key, body, kept.size) : body
-  return { entry: content, body: checked(plain, digests, store.name, entry.key) }
-}
-
-/** It was whole in memory when it was compressed. */
-async function* unpacked(
-  { name }: Connector,
-  key: Key,
-  body: AsyncIterable<Uint8Array>,
-  size: number,
-): AsyncGenerator<Uint8Array> {
-  const bytes = await bytesOf(body)
-  try {
-    yield await decompressed(bytes, size)
-  } catch (error) {
-    throw corrupt(name, key, 'it can’t be decompressed', error)
-  }
-}
-
-/** The stream, with a check at its end: what throws there is never committed by a store. */
-async function* checked(
-  body: AsyncIterable<Uint8Array>,
-  digests: Digests,
-  location: string,
-  key: Key,
-): AsyncGenerator<Uint8Array> {
-  const digester = createDigester()
-  for await (const chunk of body) {
-    digester.update(chunk)
-    yield chunk
-  }
-  const problem = digestProblem(digests, digester.digest())
-  if (problem) throw corrupt(location, key, problem)
-}
-
-async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-
 async function* none(): AsyncGenerator<Uint8Array> {}
 
 function nothing(content: Content): ReadResult {
   const entry = { key: 'empty', token: { id: 'empty' }, modifiedAt: 0, ...content }
   return { entry, body: none() }
-}
-
-function corrupt(location: string, key: Key, problem: string, cause?: unknown): StoreError {
-  return new StoreError('corrupt', problem, { location, operation: 'vault', key, cause })
 }

@@ -4,8 +4,11 @@ import { openConnector } from '../../connectors/index.ts'
 import { type FaultCall, memoryStore } from '../../connectors/memory.ts'
 import type { Catalog } from '../../src/catalog/catalog.ts'
 import { StoreError } from '../../src/errors.ts'
-import type { Content, Digests } from '../../src/model.ts'
+import type { Content, Digests, Key, Version } from '../../src/model.ts'
+import { collectVault } from '../../src/vault/collect.ts'
+import type { Retention } from '../../src/vault/needs.ts'
 import { createVault, type VaultSource } from '../../src/vault/vault.ts'
+import { dataset, itemOf, recordOf } from '../catalog/stored.ts'
 
 export const { signal } = new AbortController()
 export const hour = 3_600_000
@@ -56,23 +59,59 @@ export async function vaultWorld(catalog: Catalog) {
       for await (const chunk of (await vault.get(content, signal)).body) chunks.push(chunk)
       return Buffer.concat(chunks).toString()
     },
-    /** The process dies there: whatever follows is never done. Gives what ends it. */
-    failAt(when: FaultCall['when'], operation: string): () => void {
-      const { faults } = memoryStore('vault-store')
-      const fault = (call: FaultCall) => {
-        if (call.when !== when || call.operation !== operation || call.location !== 'vault') return
-        throw new StoreError('unavailable', 'killed', { location: 'vault', operation })
-      }
-      faults.push(fault)
-      return () => faults.splice(faults.indexOf(fault), 1)
+    /** `key` is agreed on, now, by the next run; held by two replicas. null: it is gone. */
+    async agree(key: Key, content: Content | null): Promise<number> {
+      const run = ++agreed
+      const version: Version = { run, content, origin: 'here', at: world.now }
+      const row = (await catalog.getBaseline(dataset, [key])).get(key)
+      const token = content && { id: `token ${run}` }
+      const holds = { here: { version, token }, there: { version, token } }
+      const line = { key, version, parents: [], reason: 'changed', agreedAt: world.now }
+      await catalog.settle(dataset, [
+        {
+          record: recordOf(run, 0, key, { state: 'done', item: itemOf(key) }),
+          row: { key, rev: 0, head: version, holds },
+          expectRev: row?.rev ?? 0,
+          version: line,
+        },
+      ])
+      return run
     },
+    /** What `tidemark vault gc` does. */
+    collect: (retention: Partial<Retention> | null = {}, dryRun = false) =>
+      collectVault(world.parts, {
+        retentionOf: () => retention && { versions: null, keepMs: null, ...retention },
+        ...{ dryRun, by: 'me@here', signal },
+      }),
+    /** The vault's store refuses; gives what mends it. */
+    failAt(when: FaultCall['when'], operation: string, now: () => boolean = () => true) {
+      return breakAt(when, operation, () => {
+        const details = { location: 'vault', operation }
+        if (now()) throw new StoreError('unavailable', 'out of order', details)
+      })
+    },
+    /** The process dies there: whatever follows is never done. Gives what ends it. */
+    kill: (when: FaultCall['when'], operation: string) =>
+      breakAt(when, operation, () => {
+        throw new Error('killed')
+      }),
   })
+}
+
+function breakAt(when: FaultCall['when'], operation: string, act: () => void): () => void {
+  const { faults } = memoryStore('vault-store')
+  const fault = (call: FaultCall) => {
+    if (call.when === when && call.operation === operation) act()
+  }
+  faults.push(fault)
+  return () => faults.splice(faults.indexOf(fault), 1)
 }
 
 export type VaultWorld = Awaited<ReturnType<typeof vaultWorld>>
 type Knowing = (keyof Digests)[]
 
 let keys = 0
+let agreed = 0
 
 function pick(digests: Digests, knowing: Knowing = ['sha256', 'md5', 'crc32c']): Digests {
   const chosen = knowing.flatMap((name) => (digests[name] ? [[name, digests[name]]] : []))

@@ -1,0 +1,175 @@
+/** Whether the vault has what the catalog says that it has, and who misses it. Changes nothing. */
+import type { VaultObject, VaultRecord } from '../catalog/catalog.ts'
+import { transfersMax, vaultGraceMs } from '../limits.ts'
+import type { Content, Entry, Key, RunNumber } from '../model.ts'
+import { compareBytes, contentNames } from '../sync/content.ts'
+import type { Collecting } from './collect.ts'
+import { type Line, linesOf, type Need, needsOf, type Retention } from './needs.ts'
+import { isWhole, keyOf, readThrough } from './objects.ts'
+import { rootOfVault, type VaultRoot } from './vault.ts'
+
+export interface CheckOptions {
+  /** Read and hash everything. */
+  deep: boolean
+  /** What its history keeps; null: it keeps no content. */
+  historyOf(dataset: string): (Retention & { heads: boolean }) | null
+  signal: AbortSignal
+  onProgress?(checked: Pick<Checked, 'objects' | 'bytes'>): void
+}
+
+export type Needing = { dataset: string; key: Key; run: RunNumber } | Need
+
+export interface Bad {
+  name: string
+  problem: 'missing' | 'damaged'
+  /** Of the content. */
+  size: number
+  neededBy: Needing[]
+}
+
+export interface Checked {
+  /** Looked at, or read. */
+  objects: number
+  bytes: number
+  stored: number
+  bad: Bad[]
+  /** Versions that were never in the vault, and that no replica holds: users overwrote them on
+   *  every replica between two runs, or history kept no content then. */
+  neverKept: number
+}
+
+const pageRows = 1_000
+/** Objects that are read at a time. */
+const readersMax = 8
+
+export async function checkVault(parts: Collecting, options: CheckOptions): Promise<Checked> {
+  const root = await rootOfVault(parts, options.signal)
+  const checked: Checked = { objects: 0, bytes: 0, stored: 0, bad: [], neverKept: 0 }
+  for (let after: string | null = null; ; ) {
+    options.signal.throwIfAborted()
+    const page: VaultRecord[] = await parts.catalog.vaultObjects(root.vault, after, pageRows)
+    await checkPage(parts, root, page, options, checked)
+    options.onProgress?.(checked)
+    after = page.at(-1)?.name ?? null
+    if (page.length < pageRows) break
+  }
+  await tellWhoNeeds(parts, root, options, checked)
+  return checked
+}
+
+// ── objects ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Against one listing of the same names; what that doesn't show is asked for by itself. */
+async function checkPage(
+  parts: Collecting,
+  root: VaultRoot,
+  page: VaultRecord[],
+  options: CheckOptions,
+  checked: Checked,
+): Promise<void> {
+  const kept = page.filter(({ state }) => state === 'kept')
+  const [first, last] = [kept[0], kept.at(-1)]
+  if (!first || !last) return
+  // Behind a name there is a dash, and the next character is a dot.
+  const range = { from: root.prefix + first.name, to: `${root.prefix}${last.name}.` }
+  const listed = new Map<Key, Entry>()
+  for await (const { entries } of parts.store.list(range, undefined, options)) {
+    for (const entry of entries) listed.set(entry.key, entry)
+  }
+  await eachOf(kept, options.deep ? readersMax : transfersMax, async (row) => {
+    const problem = await problemOf(parts, root, row, listed.get(keyOf(row)), options)
+    checked.objects++
+    checked.bytes += row.content.size
+    checked.stored += row.stored
+    const { name, content } = row
+    if (problem) checked.bad.push({ name, problem, size: content.size, neededBy: [] })
+  })
+}
+
+async function problemOf(
+  parts: Collecting,
+  root: VaultRoot,
+  row: VaultRecord,
+  listed: Entry | undefined,
+  { deep, signal }: CheckOptions,
+): Promise<Bad['problem'] | null> {
+  const { store, catalog, clock } = parts
+  const fine = listed !== undefined && isWhole(listed, row)
+  if (fine && !deep) return null
+  const entry = await store.stat(keyOf(row), { signal })
+  if (entry && isWhole(entry, row)) {
+    if (fine && !deep) return null
+    return (await readThrough(store, row, entry, signal)) ? null : 'damaged'
+  }
+  // Collected, or put elsewhere, since the page was read.
+  const [now] = await catalog.vaultObjectsNamed(root.vault, [row.name])
+  if (now?.state !== 'kept' || keyOf(now) !== keyOf(row)) return null
+  if (entry) return 'damaged'
+  // A run may be writing it just now.
+  const young = now.usedAt > clock() - vaultGraceMs && (await isRunning(parts))
+  return young ? null : 'missing'
+}
+
+async function isRunning({ catalog }: Collecting): Promise<boolean> {
+  return (await catalog.listRuns({ limit: 20 })).some(({ state }) => state === 'running')
+}
+
+async function eachOf<T>(items: T[], many: number, work: (item: T) => Promise<void>) {
+  for (let at = 0; at < items.length; at += many) {
+    await Promise.all(items.slice(at, at + many).map(work))
+  }
+}
+
+// ── who needs them ──────────────────────────────────────────────────────────────────────────────
+
+async function tellWhoNeeds(
+  parts: Collecting,
+  root: VaultRoot,
+  options: CheckOptions,
+  checked: Checked,
+): Promise<void> {
+  const { catalog, clock } = parts
+  const bad = new Map(checked.bad.map((one) => [one.name, one]))
+  const badOf = ({ digests }: Content) =>
+    contentNames(digests).flatMap((name) => bad.get(name) ?? [])
+  for (const dataset of await catalog.datasetNames()) {
+    const history = options.historyOf(dataset)
+    if (history === null) continue
+    for await (const page of linesOf(catalog, dataset, history, clock())) {
+      options.signal.throwIfAborted()
+      const kept = page.filter(({ goes, head }) => !goes && (history.heads || !head))
+      for (const { key, run, content } of kept) {
+        for (const one of content ? badOf(content) : []) one.neededBy.push({ dataset, key, run })
+      }
+      checked.neverKept += await countNeverKept(parts, root, dataset, kept)
+    }
+  }
+  if (bad.size === 0) return
+  for await (const { content, need } of needsOf(catalog, { endedSince: 0, askedSince: 0 })) {
+    for (const one of badOf(content)) one.neededBy.push(need)
+  }
+}
+
+async function countNeverKept(
+  { catalog }: Collecting,
+  { vault }: VaultRoot,
+  dataset: string,
+  lines: Line[],
+): Promise<number> {
+  const wanted = lines.filter(({ content, head }) => !head && content && content.size > 0)
+  const contents = wanted.map(({ content }) => content as Content)
+  // At no time: looking isn't relying on it.
+  const found: VaultObject[][] = await catalog.findInVault(vault, contents, 0)
+  const absent = wanted.filter((_, i) => found[i]?.length === 0)
+  const rows = await catalog.getBaseline(
+    dataset,
+    absent.map(({ key }) => key),
+  )
+  return absent.filter(({ key, content }) => {
+    const holds = Object.values(rows.get(key)?.holds ?? {})
+    return !holds.some(
+      ({ version }) =>
+        version.content && compareBytes(version.content, content as Content) === 'same',
+    )
+  }).length
+}
