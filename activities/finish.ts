@@ -1,8 +1,8 @@
 /** The end of a run: what became of it, in one word and in counts; and what it leaves is cleared.
  * */
-import type { Catalog, RunCounts, RunRecord, RunState } from '../src/catalog/catalog.ts'
-import { itemsKeptMs } from '../src/limits.ts'
-import type { RunNumber } from '../src/model.ts'
+import type { Catalog, ItemState, RunCounts, RunRecord, RunState } from '../src/catalog/catalog.ts'
+import { itemsKeptMs, listPageKeys } from '../src/limits.ts'
+import type { Outcome, RunNumber } from '../src/model.ts'
 import type { Deps } from './run-context.ts'
 import { dropUploads } from './uploads.ts'
 
@@ -21,10 +21,11 @@ export async function finishRun(
   // A run of selected keys answers for these alone.
   const asked = record.request !== null
   const open = asked ? (items.open ?? 0) : await catalog.countOpenConflicts(record.dataset)
-  const counts: RunCounts = { ...record.counts, conflicts: open }
+  const trouble = how === 'ended' && record.mode !== 'plan' ? await troubleOf(catalog, run) : {}
+  const counts: RunCounts = { ...record.counts, ...trouble, conflicts: open }
   // Cancelled or failed in the middle: what wasn't done is planned again by the next run.
   const state = stateOf(record, how, {
-    partial: rangesFailed > 0 || lost.length > 0 || isPartial(counts, items),
+    partial: rangesFailed + lost.length + counts.failed + counts.stale + counts.cancelled > 0,
     waiting: (items.held ?? 0) > 0,
     open: open > 0,
   })
@@ -39,11 +40,30 @@ export async function finishRun(
   return { state }
 }
 
-/** By the items too: counts are added after their outcomes, so a killed worker may lose some. */
-function isPartial(counts: RunCounts, items: Awaited<ReturnType<Catalog['countItems']>>): boolean {
-  const states = ['failed', 'stale', 'cancelled'] as const
-  return states.some((state) => counts[state] > 0 || (items[state] ?? 0) > 0)
+/** What went wrong, by the items as they are: counts are added beside them as they go, so a worker
+ *  that is killed in between loses some, or adds them again. */
+async function troubleOf(
+  catalog: Catalog,
+  run: RunNumber,
+): Promise<Pick<RunCounts, 'failed' | 'stale' | 'skipped'>> {
+  const counts = { failed: 0, stale: 0, skipped: 0 }
+  for (let after = -1; ; ) {
+    const page = await catalog.readItems({ run, states: troubled, after, limit: listPageKeys })
+    for (const { state, outcomes } of page) {
+      const kinds = Object.values(outcomes).map(({ kind }) => kind)
+      const times = (kind: Outcome['kind']) => kinds.filter((one) => one === kind).length
+      counts.failed += times('failed')
+      counts.skipped += times('skipped')
+      // One whose row was changed by somebody else ended before any of its actions did.
+      counts.stale += Math.max(times('changed-meanwhile'), state === 'stale' ? 1 : 0)
+    }
+    if (page.length < listPageKeys) return counts
+    after = page[page.length - 1]?.seq ?? after
+  }
 }
+
+/** All ends but `done`, whose items bear no other outcome. */
+const troubled: ItemState[] = ['failed', 'stale', 'skipped', 'held', 'cancelled', 'open']
 
 /** The first that applies, in the order of the exit codes. */
 function stateOf(

@@ -119,7 +119,6 @@ async function openConflict(
         ? { kind: 'changed-meanwhile' }
         : { kind: 'failed', code: error.code, message }
     }
-    await deps.catalog.addCounts(record.run, moved ? { stale: 1 } : { failed: 1 })
     return
   }
   const identity = identityOf(context.dataset.name, conflict)

@@ -48,7 +48,7 @@ export function tally(
     push(found, one, state, item, null, outcomes)
     add(found, 'planned', 1)
   }
-  if (conflict) push(found, one, 'conflict', null, conflict, {})
+  if (conflict) push(found, one, 'conflict', null, conflict, outcomes)
   // Known to everybody who can hold it; said in every run, so that nobody believes it is synced.
   const kinds = Object.values(outcomes).map(({ kind }) => kind)
   if (!item && !conflict && kinds.length > 0) push(found, one, worstOf(kinds), null, null, outcomes)

@@ -260,3 +260,20 @@ test('I3: a rename inside one store excuses its delete, though no byte passed th
   const run = await engine.run()
   expect(run).toMatchObject({ state: 'complete', counts: { deletes: 30, renames: 30 } })
 })
+
+// ── counts ──────────────────────────────────────────────────────────────────────────────────────
+
+test('failures count as they ended, whatever killed attempts have counted on the way (I6)', async () => {
+  await begin(['a', 'b'])
+  fill('a', 3)
+  const twice = async (run: number) => engine.catalog.addCounts(run, { failed: 2, skipped: 1 })
+  const whole = await engine.run({ beforeDeletes: twice })
+  expect(whole).toMatchObject({ state: 'complete', counts: { puts: 3, failed: 0, skipped: 0 } })
+  memoryStore('b').faults.push(({ when, operation, key, location }) => {
+    if (when !== 'before' || operation !== 'write' || key !== 'key-1') return
+    throw new StoreError('denied', 'not yours', { location, operation, key })
+  })
+  for (const key of ['key-1', 'key-2']) memoryStore('a').put(key, Buffer.from('edited'))
+  const partial = await engine.run({ beforeDeletes: twice })
+  expect(partial).toMatchObject({ state: 'partial', counts: { puts: 1, failed: 1, skipped: 0 } })
+})
