@@ -22,7 +22,7 @@ export interface DatasetStatus {
   openConflicts: number
   /** Runs that wait for `approve`, newest first; those before a run that needed none are over. */
   held: { run: number; deletes: number }[]
-  /** Stored plans that wait for `apply`, newest first. */
+  /** Stored plans that `apply` would carry out, newest first. */
   plans: number[]
   /** ISO 8601; null: it runs when it is asked for. */
   nextTime: string | null
@@ -36,6 +36,7 @@ const runsMax = 500
 export async function statusOf(
   catalog: Catalog,
   dataset: DatasetConfig,
+  configDigest: string,
   temporal: TemporalClient | null,
 ): Promise<DatasetStatus> {
   const { name, enabled, direction, schedule } = dataset
@@ -57,7 +58,7 @@ export async function statusOf(
     replicas: await replicasSeen(catalog, dataset, runs),
     openConflicts: await catalog.countOpenConflicts(name),
     held: heldOf(runs),
-    plans: runs.filter(({ state }) => state === 'planned').map(({ run }) => run),
+    plans: await plansOf(catalog, runs, configDigest),
     nextTime: next?.toISOString() ?? null,
   }
 }
@@ -82,6 +83,16 @@ async function replicasSeen(
     const seen = found.find((one) => one.replica === replica)
     return { replica, state: seen?.state ?? 'never seen', problem: seen?.problem ?? null }
   })
+}
+
+/** Not those of another config, nor where a later run changed one of their keys. */
+async function plansOf(catalog: Catalog, runs: RunRecord[], digest: string): Promise<number[]> {
+  const plans: number[] = []
+  for (const { run, state, configDigest } of runs) {
+    if (state !== 'planned' || configDigest !== digest) continue
+    if ((await catalog.supersededBy(run)) === null) plans.push(run)
+  }
+  return plans
 }
 
 /** A later sync that ended without holding anything has looked at the same deletes again. */

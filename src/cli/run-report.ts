@@ -150,7 +150,7 @@ export function countsLine({ counts }: RunRecord): string {
     `${count(counts.deletes, 'key')} deleted`,
   ]
   const more: [number, string][] = [
-    [counts.adopted, 'adopted'],
+    [counts.adopted, 'equal already'],
     [counts.stale, 'changed meanwhile'],
     [counts.skipped, 'skipped'],
     [counts.failed, 'failed'],

@@ -1,5 +1,5 @@
 /** The commands around a run, as processes against one server: exit codes, words, JSON. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
@@ -115,17 +115,33 @@ describe('plan, apply and approve', () => {
     expect(twice.code).toBe(6)
   })
 
+  it('a plan skips what its sync skips, and says so', async () => {
+    const data = field.dataset('skips')
+    writeFileSync(join(data.one, 'both'), 'a file here')
+    symlinkSync('nowhere', join(data.two, 'both'))
+    symlinkSync('nowhere', join(data.two, 'link'))
+    const { stdout } = await field.tidemark(data, 'plan')
+    expect(stdout).toMatch(
+      /^ {2}2 skipped:\n {4}both {2}at skips-two: .*\n {4}link {2}at skips-two/m,
+    )
+    const [synced] = await field.json<[{ run: RunRecord }]>(data, 'sync')
+    expect(synced.run.counts).toMatchObject({ skipped: 2 })
+  })
+
   it('a plan that a later run superseded, or of another config, is refused whole', async () => {
     const data = field.dataset('stale')
     fill(data.one, 2, 10)
     const [old] = await field.json<[{ run: RunRecord }]>(data, 'plan')
+    expect((await statusOf(data)).plans).toEqual([old.run.run])
     await field.tidemark(data, 'sync')
+    expect((await statusOf(data)).plans).toEqual([])
     const superseded = await field.tidemark(data, 'apply', String(old.run.run))
     expect(superseded.stdout).toContain('[plan-superseded]')
     expect(superseded.code).toBe(6)
     writeFileSync(join(data.one, 'new'), 'x')
     const [plan] = await field.json<[{ run: RunRecord }]>(data, 'plan')
     configure(data, { exclude: ['*.tmp'] })
+    expect((await statusOf(data)).plans).toEqual([])
     const changed = await field.tidemark(data, 'apply', String(plan.run.run))
     expect(changed.stdout).toContain('[plan-config-changed]')
     expect(changed.code).toBe(6)

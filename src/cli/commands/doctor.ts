@@ -120,7 +120,9 @@ function print(checks: Check[], failed: number, probed: boolean, output: Output)
     output.line(`${name.padEnd(subject)}  ${check.padEnd(20)}  ${words}`)
     if (next) output.line(`${' '.repeat(subject)}  next: ${next}`)
   }
+  const bare = checks.filter(({ state }) => state === 'not protected').length
   if (failed > 0) output.line(`${count(failed, 'check')} failed`)
   else if (!probed) output.line('no fault found; what protects a write is shown by --probe')
-  else output.line('no fault found')
+  else if (bare === 0) output.line('no fault found; every write is protected')
+  else output.line(`all can be used; ${count(bare, 'kind')} of write not protected, see above`)
 }

@@ -100,9 +100,9 @@ function add({ counts, deletes, conflicts, skipped }: Plan, one: ItemRecord): vo
     const reason = `${problem?.reason}${decided}`
     keep(conflicts, { key, reason }, () => counts.conflicts++)
   }
-  if (one.state !== 'skipped') return
-  for (const { replica, reason } of problemsOf(one)) {
-    keep(skipped, { key, replica, reason }, () => counts.skipped++)
+  for (const [replica, outcome] of Object.entries(one.outcomes)) {
+    if (outcome.kind !== 'skipped') continue
+    keep(skipped, { key, replica, reason: outcome.reason }, () => counts.skipped++)
   }
 }
 
@@ -138,7 +138,9 @@ function print({ output }: CommandContext, plan: Plan): void {
   list(
     `${counts.skipped.toLocaleString('en-US')} skipped`,
     counts.skipped,
-    skipped.map(({ key, replica, reason }) => `${printable(key)}  at ${replica}: ${reason}`),
+    skipped.map(({ key, replica, reason }) => {
+      return `${printable(key)}  ${replica ? `at ${replica}: ` : ''}${printable(reason)}`
+    }),
   )
   const total = `${count(counts.puts, 'object')} to write (${bytes(counts.bytes)})`
   const rest = `${count(counts.deletes, 'key')} to delete, ${counts.adopts} equal already`

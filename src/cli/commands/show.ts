@@ -133,7 +133,7 @@ function sideOf({ content, replicas, deletedAt }: Contender): string {
 
 function wordsOf({ replica, verb, outcome }: Shown): string {
   const todo = { put: 'write to', delete: 'delete from', adopt: 'equal at' }
-  const done = { put: 'written to', delete: 'deleted from', adopt: 'adopted at' }
+  const done = { put: 'written to', delete: 'deleted from', adopt: 'equal already at' }
   switch (outcome?.kind) {
     case undefined:
       return `to do: ${verb ? todo[verb] : ''} ${replica}`

@@ -17,7 +17,9 @@ export async function run(context: CommandContext, names: string[]): Promise<num
     const { temporal, server, without } = await glance(context, session)
     try {
       const states: DatasetStatus[] = []
-      for (const dataset of datasets) states.push(await statusOf(catalog, dataset, temporal))
+      for (const dataset of datasets) {
+        states.push(await statusOf(catalog, dataset, config.digest, temporal))
+      }
       const ui = server?.ui ?? null
       output.result({ server: temporal ? { ui } : null, without, datasets: states })
       for (const state of states) print(state, temporal !== null, output)
