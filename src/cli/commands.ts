@@ -3,6 +3,12 @@ import type { CommandRow } from './command.ts'
 
 const strict: [string, string] = ['--strict', 'exit 3 where a store cannot hold a key']
 
+const takingBack: [string, string][] = [
+  ['--plan', 'store the plan and show it, no more'],
+  ['--yes', 'without asking'],
+  ['--overwrite-later', 'also where something came later, which is kept first'],
+]
+
 export const commands: CommandRow[] = [
   {
     name: 'init',
@@ -82,13 +88,55 @@ export const commands: CommandRow[] = [
   },
   {
     name: 'show',
-    summary: 'show what a run did to which key at which replica, and why it did not',
+    summary: 'show what a run did to which key, and why it did not; or a version (DATASET:KEY@RUN)',
     args: ['<run>'],
     options: [
       ['--only <states>', 'only these, separated by commas: done, failed, skipped, held, open, …'],
       ['--prefix <prefix>', 'only keys that begin so'],
     ],
     load: () => import('./commands/show.ts'),
+  },
+  {
+    name: 'log',
+    summary: 'list what was agreed, newest first: of a dataset, or of one key',
+    args: ['<dataset>', '[key]'],
+    options: [
+      ['--limit <n>', 'so many (default: 20)'],
+      ['--before <run>', 'those before this run, or behind this version'],
+    ],
+    load: () => import('./commands/log.ts'),
+  },
+  {
+    name: 'cat',
+    summary: 'write the bytes of a version (DATASET:KEY@RUN) to standard output',
+    args: ['<version>'],
+    load: () => import('./commands/cat.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'show what differs between two versions; exits with 5 where something does',
+    args: ['<version>', '<other>'],
+    load: () => import('./commands/diff.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'bring a dataset, or a part of it, back to what was agreed: plan, ask, carry out',
+    args: ['<dataset>'],
+    options: [
+      ['--at <time>', 'as it was then: 2026-01-31T09:05Z, "2h ago"'],
+      ['--before-run <run>', 'as it was when this run began'],
+      ['--version <version>', 'one key, to this version (DATASET:KEY@RUN)'],
+      ['--prefix <prefix>', 'only keys that begin so'],
+      ...takingBack,
+    ],
+    load: () => import('./commands/restore.ts'),
+  },
+  {
+    name: 'undo',
+    summary: 'take back what a run agreed on: plan, ask, carry out',
+    args: ['<run>'],
+    options: [['--prefix <prefix>', 'only keys that begin so'], ...takingBack],
+    load: () => import('./commands/undo.ts'),
   },
   {
     name: 'pause',

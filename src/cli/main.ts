@@ -39,7 +39,8 @@ async function run(argv: string[], interrupt: Interrupt): Promise<number> {
       process.stderr.write(program.helpInformation())
       return EXIT.usage
     }
-    await program.parseAsync(argv, { from: 'user' })
+    const given = argv[0] === '--version' ? ['-V', ...argv.slice(1)] : argv
+    await program.parseAsync(given, { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
@@ -49,16 +50,19 @@ async function run(argv: string[], interrupt: Interrupt): Promise<number> {
 }
 
 function createProgram(): Command {
-  return new Command('tidemark')
-    .description('Keeps a dataset the same in every place where it lives.')
-    .version(packageVersion)
-    .option('--config <file>', 'the config', './tidemark.yaml')
-    .option('--state <dir>', 'the state folder', './.tidemark')
-    .option('--temporal <address>', 'Temporal at host:port, in place of the embedded one')
-    .option('--json', 'print JSON; errors too, on standard error')
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: () => {} })
-    .exitOverride()
+  return (
+    new Command('tidemark')
+      .description('Keeps a dataset the same in every place where it lives.')
+      // Commands have a --version of their own: commander would take it for the program's.
+      .version(packageVersion, '-V', 'the version (as the first word: --version, too)')
+      .option('--config <file>', 'the config', './tidemark.yaml')
+      .option('--state <dir>', 'the state folder', './.tidemark')
+      .option('--temporal <address>', 'Temporal at host:port, in place of the embedded one')
+      .option('--json', 'print JSON; errors too, on standard error')
+      .configureHelp({ showGlobalOptions: true })
+      .configureOutput({ outputError: () => {} })
+      .exitOverride()
+  )
 }
 
 function addCommand(

@@ -140,8 +140,10 @@ function itemOf(
   const targets = situation.seen.filter((one) => !later.includes(one) || one.entry === null)
   const overwritten = later.filter((one): one is SeenEntry => one.entry !== null)
   const item = buildItem(situation, head, 'restored', targets, { overwritten, vaulted })
-  if (item === null) return null
-  const origin = item.head.origin || (item.sources[0]?.replica ?? 'vault')
+  // It is as agreed everywhere: tokens that are to be refreshed are the next scan's.
+  const settled = item?.actions.every(({ do: verb }) => verb === 'adopt')
+  if (item === null || (settled && head.run === situation.row?.head.run)) return null
+  const origin = item.head.origin || (item.sources[0]?.replica ?? (vaulted ? 'vault' : ''))
   // A person wants it gone: no replica's absence causes that.
   return { ...item, reason: 'restored', head: { ...item.head, origin }, goneAt: [] }
 }

@@ -1,10 +1,11 @@
 import type { RunRecord } from '../../catalog/catalog.ts'
 import { EXIT } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { askedWords } from '../history/request-words.ts'
 import { wholeNumber } from '../numbers.ts'
-import { bytes, duration, time } from '../output.ts'
+import { bytes, duration, printable, time } from '../output.ts'
 import { stateColour } from '../run-report.ts'
-import { datasetNamed, openSession } from '../session.ts'
+import { datasetNamed, openSession, type Session } from '../session.ts'
 
 /** The runs, newest first, by pages; of one dataset where it is named. Asks the catalog alone. */
 export async function run(
@@ -31,7 +32,7 @@ export async function run(
     else
       output.table(
         headers,
-        runs.map((one) => rowOf(one, context)),
+        await Promise.all(runs.map((one) => rowOf(one, session, context))),
         numbers,
       )
     if (next !== null) output.line(`older ones: tidemark runs --before ${next}`)
@@ -44,7 +45,12 @@ export async function run(
 const numbers = ['run', 'took', 'scanned', 'written', 'bytes', 'deleted']
 const headers = ['run', 'dataset', 'what', 'state', 'begun', ...numbers.slice(1), 'notes']
 
-function rowOf(run: RunRecord, { output }: CommandContext): string[] {
+async function rowOf(
+  run: RunRecord,
+  { catalog }: Session,
+  { output }: CommandContext,
+): Promise<string[]> {
+  const notes = [await askedWords(catalog, run), notesOf(run)].filter((part) => part !== '')
   const { counts, startedAt, endedAt } = run
   const number = (value: number) => value.toLocaleString('en-US')
   return [
@@ -55,7 +61,7 @@ function rowOf(run: RunRecord, { output }: CommandContext): string[] {
     time(startedAt),
     endedAt === null ? '' : duration(endedAt - startedAt),
     ...[number(counts.scanned), number(counts.puts), bytes(counts.bytes), number(counts.deletes)],
-    notesOf(run),
+    printable(notes.join(', ')),
   ]
 }
 

@@ -2,6 +2,8 @@ import type { ItemRecord, ItemState } from '../../catalog/catalog.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import type { Contender, Content, Outcome, PlanItem } from '../../model.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { askedWords } from '../history/request-words.ts'
+import { showVersion } from '../history/show-version.ts'
 import { createJsonStream } from '../json-stream.ts'
 import { bytes, printable } from '../output.ts'
 import { printHead } from '../run-report.ts'
@@ -20,6 +22,8 @@ export async function run(
   [text]: string[],
   options: CommandOptions,
 ): Promise<number> {
+  // A run is a number, everything else the name of a version.
+  if (!/^\d+$/.test(text as string)) return await showVersion(context, text as string)
   const states = statesOf(options)
   const prefix = typeof options.prefix === 'string' ? options.prefix : ''
   const session = await openSession(context)
@@ -29,6 +33,8 @@ export async function run(
     const replicas = await catalog.runReplicas(run.run)
     const items = await catalog.countItems(run.run)
     printHead(context, { run, replicas })
+    const asked = await askedWords(catalog, run)
+    if (asked !== '') context.output.line(`  ${printable(asked)}`)
     const stream = createJsonStream(context.output)
     await stream.begin({ run, replicas, counts: items }, 'items')
     for (let after = -1; ; ) {
@@ -148,6 +154,6 @@ function wordsOf({ replica, verb, outcome }: Shown): string {
     case 'cancelled':
       return `taken back at ${replica}: ${outcome.reason}`
     case 'skipped':
-      return `skipped at ${replica}: ${outcome.reason}`
+      return `skipped${replica === '' ? '' : ` at ${replica}`}: ${outcome.reason}`
   }
 }

@@ -1,0 +1,28 @@
+import { once } from 'node:events'
+import { EXIT } from '../../errors.ts'
+import type { CommandContext } from '../command.ts'
+import { openContents } from '../contents.ts'
+import { bytesOf } from '../history/version-bytes.ts'
+import { parseVersionName, versionNamed } from '../history/version-name.ts'
+import { openSession } from '../session.ts'
+
+/** A version's bytes on standard output, as they are. With `--json`, too: they are the answer. */
+export async function run(context: CommandContext, [text]: string[]): Promise<number> {
+  const name = parseVersionName(text as string)
+  const session = await openSession(context)
+  try {
+    const line = await versionNamed(session, name)
+    const contents = await openContents(context, session)
+    try {
+      for await (const chunk of bytesOf(contents, name.dataset, line)) {
+        context.signal.throwIfAborted()
+        if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
+      }
+      return EXIT.ok
+    } finally {
+      await contents.close()
+    }
+  } finally {
+    await session.close()
+  }
+}

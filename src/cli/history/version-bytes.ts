@@ -1,0 +1,51 @@
+/** A version's bytes, from a replica that still holds it, or the vault: verified to the last. */
+import { createDigester, digestProblem } from '../../../connectors/digests.ts'
+import type { HistoryLine } from '../../catalog/catalog.ts'
+import { EXIT, UserError } from '../../errors.ts'
+import type { Content } from '../../model.ts'
+import type { Contents } from '../contents.ts'
+import { nameOf } from './version-name.ts'
+
+/** Throws where the version is a delete, and where nobody keeps its content; at the end of the
+ *  bytes, where they aren't what they should be. */
+export async function* bytesOf(
+  contents: Contents,
+  dataset: string,
+  { key, version }: HistoryLine,
+): AsyncGenerator<Uint8Array> {
+  const name = nameOf(dataset, key, version.run)
+  const { content } = version
+  if (content === null) {
+    throw new UserError('version-deleted', `in ${name} the key was deleted: it has no content`, {
+      next: `The versions before it: tidemark log ${dataset} KEY`,
+      exit: EXIT.failed,
+    })
+  }
+  const found = await contents.open(dataset, key, content)
+  if (found === null) {
+    const message = `the content of ${name} is kept nowhere: no replica holds it, nor has the vault`
+    throw new UserError('content-not-kept', message, { exit: EXIT.failed })
+  }
+  const digester = createDigester()
+  let size = 0
+  for await (const chunk of found.body) {
+    digester.update(chunk)
+    size += chunk.length
+    yield chunk
+  }
+  const problem = problemOf(content, size, digester.digest())
+  if (problem === null) return
+  throw new UserError(
+    'content-damaged',
+    `what was read of ${name} is not what it was: ${problem}`,
+    {
+      next: 'See what else is damaged: tidemark vault check --deep',
+      exit: EXIT.failed,
+    },
+  )
+}
+
+function problemOf(content: Content, size: number, digests: Content['digests']): string | null {
+  if (size !== content.size) return `${size} bytes, not ${content.size}`
+  return digestProblem(content.digests, digests)
+}
