@@ -41,6 +41,7 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   const item = record.item as PlanItem
   const open = item.actions.filter(({ replica }) => !record.outcomes[replica])
   const outcomes: Record<string, Outcome> = {}
+  if (!(await isReady(work, item))) return await putOff(work, record, open)
   try {
     const left = look ? await lookFirst(work, item, open, outcomes) : open
     const todo = await rescue(work, item, left, outcomes)
@@ -53,14 +54,34 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
     const failure = error instanceof SourceError ? error.failure : error
     if (!(failure instanceof StoreError)) throw error
     // The source or the vault failed: nothing was done, so nothing is agreed.
-    for (const { replica, do: verb } of open) {
-      if (verb !== 'adopt') outcomes[replica] ??= failureOutcome(failure)
+    const writes = open.filter(({ do: verb }) => verb !== 'adopt')
+    for (const { replica } of writes.length > 0 ? writes : open) {
+      outcomes[replica] ??= failureOutcome(failure)
     }
   }
   const blocked = waitsForDeletes(work, record, outcomes)
   const again = retriesOf(record, outcomes)
   if (blocked && !again) record.state = 'blocked'
   await work.commits.add(record, outcomes, again || blocked)
+}
+
+/** What is kept beside a winner is agreed before the winner takes its place. */
+async function isReady({ deps, context }: Work, { after = [] }: PlanItem): Promise<boolean> {
+  if (after.length === 0) return true
+  const rows = await deps.catalog.getBaseline(context.dataset.name, after)
+  return after.every((key) => rows.get(key)?.head.content)
+}
+
+/** Until all ranges have ended; who isn't ready then is decided anew by the next run. */
+async function putOff(work: Work, record: ItemRecord, open: Action[]): Promise<void> {
+  const outcomes: Record<string, Outcome> = {}
+  const again = work.lane === 'range'
+  const message = 'the loser could not be kept beside the winner: nothing was overwritten'
+  for (const { replica } of again ? [] : open) {
+    outcomes[replica] = { kind: 'failed', code: 'loser-not-kept', message }
+  }
+  if (again) record.state = 'blocked'
+  await work.commits.add(record, outcomes, again)
 }
 
 /** A put that a planned delete may block (`a` → `a/b`, a case rename) is tried again after it. */
@@ -237,7 +258,7 @@ async function* originsOf(work: Work, item: PlanItem, targets: Target[]): AsyncG
   const { context, deps, attempt } = work
   for (const { replica, token } of nearestFirst(work, item, targets)) {
     const connector = connectorOf(context, replica)
-    if (connector) yield originAt(connector, item.key, token)
+    if (connector) yield originAt(connector, item.sourceKey ?? item.key, token)
   }
   if (!item.vaulted) return
   const vault = await deps.vault(context.config)

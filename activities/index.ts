@@ -41,7 +41,7 @@ export function createActivities(deps: Deps) {
     /** The page's conflicts, decided or opened. */
     async resolve({ run, range }: { run: RunNumber; range: number }): Promise<void> {
       await asAttempt(catalog, run, `resolve/${range}`, (attempt) =>
-        resolveConflicts(deps, run, range, attempt),
+        resolveConflicts(shared, run, range, attempt),
       )
     },
 

@@ -1,6 +1,7 @@
 /** Content into the vault, from whoever has it: what an action takes away, and what is agreed. */
 import { StoreError } from '../src/errors.ts'
 import type { Content, Key, PlanItem, Source } from '../src/model.ts'
+import { baseBytesMax } from '../src/sync/strategies/rules.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 
 /**
@@ -35,18 +36,24 @@ export async function keepFromAny(
 
 /** Whether the content that is agreed of this key goes to the vault at once: then it can be had
  *  back although users overwrite it everywhere before the next run. */
-export function keepsAgreed({ dataset }: RunContext, _key: Key): boolean {
-  return dataset.history.when === 'agreed'
+export function keepsAgreed(
+  { dataset, rulesOf }: RunContext,
+  key: Key,
+  { size }: Content,
+): boolean {
+  if (dataset.history.when === 'agreed') return true
+  // A conflict of the key is to be merged with it, once no replica has it any more.
+  return dataset.direction === 'two-way' && size <= baseBytesMax(rulesOf(key))
 }
 
 /** The content that this run agrees on, where that is wanted; before it is carried anywhere. */
 export async function keepAgreed(
   deps: Deps,
   context: RunContext,
-  { key, head, sources, vaulted }: PlanItem,
+  { key, head, sources, sourceKey = key, vaulted }: PlanItem,
   signal: AbortSignal,
 ): Promise<void> {
   const made = head.run === context.record.run
-  if (head.content === null || !made || vaulted || !keepsAgreed(context, key)) return
-  await keepFromAny(deps, context, { key, content: head.content, sources }, signal)
+  if (head.content === null || !made || vaulted || !keepsAgreed(context, key, head.content)) return
+  await keepFromAny(deps, context, { key: sourceKey, content: head.content, sources }, signal)
 }

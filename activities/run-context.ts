@@ -10,6 +10,7 @@ import {
 import { UserError } from '../src/errors.ts'
 import type { Policy, RunNumber } from '../src/model.ts'
 import { compileFilter } from '../src/sync/filter.ts'
+import { compileRules, type RulesOf } from '../src/sync/strategies/rules.ts'
 import type { Vault } from '../src/vault/vault.ts'
 
 /** What the composition root hands in. */
@@ -31,6 +32,8 @@ export interface RunContext {
   config: Config
   dataset: DatasetConfig
   policy: Policy
+  /** The rules that match a key, in order. */
+  rulesOf: RulesOf
   /** Whether a key is in the dataset. */
   selects(key: string): boolean
   /** In the policy's order. `connector` null: unknown in this run. */
@@ -78,7 +81,8 @@ export async function contextOf(deps: Deps, run: RunNumber): Promise<RunContext>
   const plain = replicas.filter(({ connector }) => connector?.traits.carriesMetadata === false)
   const policy = { ...wanted, withoutMetadata: plain.map(({ name }) => name) }
   const selects = compileFilter(dataset.include, dataset.exclude)
-  return { record, config, dataset, policy, selects, replicas }
+  const rulesOf = compileRules(policy.rules)
+  return { record, config, dataset, policy, rulesOf, selects, replicas }
 }
 
 export function connectorOf(context: RunContext, replica: string): Connector | null {

@@ -40,7 +40,8 @@ async function digestedSource(
     const connector = connectorOf(context, replica)
     if (!connector) continue
     try {
-      return await digested(connector, item.key, token, item.head.content as Content, signal)
+      const { key, sourceKey = key } = item
+      return await digested(connector, sourceKey, token, item.head.content as Content, signal)
     } catch (error) {
       // It isn't what it was, so it can't tell; another source may.
       const moved = error instanceof StoreError && GONE.includes(error.code)

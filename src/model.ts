@@ -180,6 +180,8 @@ export interface Contender {
   deletedAt: string[]
   /** ms since the epoch, at the latest the scan's; null for a delete, which has no time. */
   at: number | null
+  /** When it was written first, where several replicas have it; absent: as `at`. */
+  since?: number
   /** How far its store's time lies ahead of the scan, ms; absent: it doesn't. */
   ahead?: number
   /** It is the agreed head. */

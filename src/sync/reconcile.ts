@@ -344,10 +344,14 @@ export function namelessOf(contenders: Contender[], seen: Seen[]): string[] {
  * an edit made offline, or one whose outcome failed before, would pass for younger than it is.
  */
 export function contenderOf({ content, members }: Group, { to }: Moment): Contender {
-  const latest = Math.max(...members.map(({ entry }) => entry.modifiedAt))
-  const ahead = latest > to ? { ahead: latest - to } : {}
-  const at = Math.min(latest, to)
-  return { content, replicas: members.map(sourceOf), deletedAt: [], at, ...ahead, head: false }
+  const times = members.map(({ entry }) => entry.modifiedAt)
+  const [first, last] = [Math.min(...times), Math.max(...times)]
+  const at = Math.min(last, to)
+  const more = {
+    ...(first < at ? { since: first } : {}),
+    ...(last > to ? { ahead: last - to } : {}),
+  }
+  return { content, replicas: members.map(sourceOf), deletedAt: [], at, ...more, head: false }
 }
 
 /** The agreed head, on the side of those that hold it or have caught up with it. */

@@ -171,7 +171,9 @@ export async function createEngine(
           ended = page.ended
           if (page.cut !== null) known = Math.max(known, page.cut + 1)
         }
-        await step(`resolve/${range}`, (attempt) => resolveConflicts(deps, number, range, attempt))
+        await step(`resolve/${range}`, (attempt) =>
+          resolveConflicts(shared, number, range, attempt),
+        )
         if (mode !== 'plan') await apply(`range/${range}`)
         if (ended) break
       }

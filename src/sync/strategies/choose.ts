@@ -21,9 +21,11 @@ export function latestOf(contenders: Contender[]): Word {
   return best(contenders, isLater, 'written last', 'written at the same time')
 }
 
+/** What is agreed was first, whatever clocks say: else a second try could decide otherwise. */
 export function firstWriteWins({ contenders }: Conflict): Word {
+  const time = ({ at, since }: Contender) => since ?? at ?? 0
   const earlier = (a: Contender, b: Contender) =>
-    a.at === b.at ? staysBefore(a, b) : (a.at ?? 0) < (b.at ?? 0)
+    a.head || b.head || time(a) === time(b) ? staysBefore(a, b) : time(a) < time(b)
   return best(contenders, earlier, 'written first', 'written at the same time')
 }
 

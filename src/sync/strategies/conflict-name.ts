@@ -91,7 +91,7 @@ function originalOf(key: Key, as: string, replicas: string[]): Parts {
 }
 
 function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
 /** `a/b.tar.gz` is `a/b.tar` and `.gz`; `.env` has no extension. */

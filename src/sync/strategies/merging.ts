@@ -50,11 +50,13 @@ function wholeOf(
   if (contents === null || contents.bytesMax < bytesMax) {
     return { kind: 'needs', what: 'contents', bytesMax }
   }
-  const sides = contenders.map((contender) => {
-    const bytes = contents.sides.get(contender) ?? new Uint8Array()
-    return { contender, bytes, label: sideOf(contender).sort().join(', ') }
+  const sides = contenders.flatMap((contender): Side[] => {
+    const bytes = contents.sides.get(contender)
+    return bytes ? [{ contender, bytes, label: sideOf(contender).sort().join(', ') }] : []
   })
-  return { base: contents.base, sides }
+  if (sides.length === contenders.length) return { base: contents.base, sides }
+  const message = 'a side cannot be read now: nobody who has it can be reached'
+  return { kind: 'passes', code: 'out-of-reach', message }
 }
 
 /** What comes out as one side already is, is that side: nobody has to be given anything new. */
