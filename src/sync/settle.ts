@@ -31,10 +31,10 @@ export function settle(
   if (done.length === 0 || (row !== null && row.head.run > item.head.run)) return null
   const moved = row === null || row.head.run !== item.head.run
   const head = withLearned(moved ? item.head : row.head, item, outcomes)
-  const holds: Record<string, Hold> = {}
+  const holds: Record<string, Hold> = moved ? losersOf(item, replicas) : {}
   for (const replica of replicas) {
     const hold = row?.holds[replica]
-    if (hold) holds[replica] = hold.version.run === head.run ? { ...hold, version: head } : hold
+    if (hold) holds[replica] ??= hold.version.run === head.run ? { ...hold, version: head } : hold
   }
   for (const action of item.actions) {
     const outcome = outcomes[action.replica]
@@ -53,6 +53,22 @@ function knowsMore({ content: a }: Version, { content: b }: Version): boolean {
   if (a === null || b === null) return false
   const digests = Object.keys(a.digests).length > Object.keys(b.digests).length
   return digests || (a.metadata !== undefined && b.metadata === undefined)
+}
+
+/**
+ * Who lost a conflict holds what it lost with, until it gets the winner: decided once, it isn't
+ * contended again, and what is made of it next is compared with it. No line of history bears its
+ * run: it lies between the head before and the new one, as versions do that follow one another.
+ */
+function losersOf({ reason, head, rescues }: PlanItem, replicas: string[]): Record<string, Hold> {
+  if (reason !== 'resolved' && reason !== 'merged') return {}
+  const holds = rescues.flatMap(({ content, sources, loser }) =>
+    sources.map(({ replica, token }): [string, Hold] => {
+      const version = { run: head.run - 0.5, content, origin: replica, at: head.at }
+      return [loser && replicas.includes(replica) ? replica : '', { version, token }]
+    }),
+  )
+  return Object.fromEntries(holds.filter(([replica]) => replica !== ''))
 }
 
 /** A kept drift holds the head that it was compared with. */

@@ -1,6 +1,7 @@
 /** Conflicts that are merged: what it takes, what comes of it, what is left for a person. */
 import { expect, it } from 'vitest'
 import { memoryStore } from '../../connectors/memory-store.ts'
+import type { Strategy } from '../../src/model.ts'
 import { conflictWorld, conflictWorlds, failing, keepBoth, merge } from './conflict-world.ts'
 
 conflictWorlds()
@@ -159,3 +160,36 @@ it.each(['no-space', 'denied', 'root-missing'] as const)(
     expect(JSON.parse(world.everywhere()['k.json'] ?? '')).toEqual({ ...base, a: 2, b: 2 })
   },
 )
+
+const counting: Strategy = {
+  ...{ name: 'crdt', bytesMax: 1 << 20 },
+  fields: [{ path: '/n', type: 'counter' }],
+}
+
+it('CRDTs: what a side counted is counted once, also where a put had to be tried again', async () => {
+  const world = await conflictWorld(['a', 'b'], counting)
+  world.put('a', 'k.json', json({ n: 1 }))
+  await world.engine.run()
+  world.put('a', 'k.json', json({ n: 2 }))
+  world.put('b', 'k.json', json({ n: 4 }))
+  const back = failing('b', 'write', 'denied')
+  expect(await world.engine.run()).toMatchObject({ state: 'partial' })
+  expect(JSON.parse(world.at('a')['k.json'] ?? '')).toEqual({ n: 5 })
+  back()
+  expect(await world.engine.run()).toMatchObject({ state: 'complete' })
+  expect(JSON.parse(world.everywhere()['k.json'] ?? '')).toEqual({ n: 5 })
+})
+
+it('what is made of a side that was merged, before it got the result, is merged with that side', async () => {
+  const world = await conflictWorld(['a', 'b'], counting)
+  world.put('a', 'k.json', json({ n: 1 }))
+  await world.engine.run()
+  world.put('a', 'k.json', json({ n: 2 }))
+  world.put('b', 'k.json', json({ n: 4 }))
+  const back = failing('b', 'write', 'denied')
+  await world.engine.run()
+  world.put('b', 'k.json', json({ n: 14 }))
+  back()
+  await world.engine.run()
+  expect(JSON.parse(world.everywhere()['k.json'] ?? '')).toEqual({ n: 15 })
+})

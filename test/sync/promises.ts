@@ -100,7 +100,11 @@ export function checkSettled(
   if (settled && !done) fail('I8: the baseline moved though nothing was done')
   for (const { replica, do: verb } of item.actions) {
     const [before, after] = [row, settled?.row].map((one) => one?.holds[replica]?.token?.id)
-    const moved = settled?.row && before !== after
+    // Who lost holds what it lost with.
+    const lost = item.rescues.some(({ loser, sources }) =>
+      sources.some((one) => loser && one.replica === replica && one.token.id === after),
+    )
+    const moved = settled?.row && before !== after && !lost
     if (moved && verb !== 'adopt' && fresh[replica]?.kind !== 'done')
       fail('I8: a hold moved though its write failed')
   }

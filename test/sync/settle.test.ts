@@ -1,8 +1,9 @@
 /** Outcomes into the baseline: it moves only with what was done (I8). */
 import { describe, expect, it } from 'vitest'
-import type { Content, Outcome, PlanItem } from '../../src/model.ts'
+import type { Contender, Content, Outcome, PlanItem } from '../../src/model.ts'
+import { itemOf as itemOfWinner } from '../../src/sync/resolve.ts'
 import { settle } from '../../src/sync/settle.ts'
-import { decisionOf, type Given, rowOf, type States } from './table.ts'
+import { decisionOf, type Given, moment, policyOf, rowOf, type States } from './table.ts'
 
 function itemOf(states: States, given: Given = {}): PlanItem {
   const decision = decisionOf(states, given)
@@ -85,6 +86,22 @@ describe('the baseline', () => {
     const { row } = settle(rowOf(edit, {}), itemOf(edit), { B: done('b1') }, ['A', 'B']) ?? {}
     expect(Object.keys(row?.holds ?? {})).toEqual(['A', 'B'])
   })
+})
+
+it('who lost a conflict holds what it lost with, until the winner arrives', () => {
+  const states = { A: 'changed x @1600', B: 'changed y @1500', C: 'current' }
+  const decision = decisionOf(states)
+  if (decision.kind !== 'conflict') throw new Error('no conflict')
+  const [x] = decision.conflict.contenders
+  const item = itemOfWinner(decision.conflict, x as Contender, policyOf(states), moment) as PlanItem
+  const { row } = settle(rowOf(states, {}), item, { A: done('new-A'), B: failed }, replicas) ?? {}
+  expect(row?.holds).toMatchObject({
+    A: { version: { run: 9, content: { digests: { sha256: 'x' } } }, token: { id: 'new-A' } },
+    B: { version: { content: { digests: { sha256: 'y' } } }, token: { id: 'new-B' } },
+    C: { version: { run: 5 }, token: { id: 'held-C' } },
+  })
+  const run = row?.holds.B?.version.run ?? 0
+  expect(run > 5 && run < 9).toBe(true)
 })
 
 describe('what was learned on the way', () => {

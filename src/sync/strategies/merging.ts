@@ -1,5 +1,7 @@
 /** Strategies that make one content of all sides: they need all of them, whole. */
 import type { Conflict, Contender, Strategy } from '../../model.ts'
+import { orderText } from '../contents.ts'
+import { mergeByCrdt } from '../crdt/merge-by-crdt.ts'
 import { mergeContents } from '../merge/merge.ts'
 import { latestOf, sideOf } from './choose.ts'
 import type { Contents, Known, Need, Word } from './verdict.ts'
@@ -23,7 +25,11 @@ export function byMerging(conflict: Conflict, strategy: Of<'merge'>, known: Know
 export function byCrdt(conflict: Conflict, strategy: Of<'crdt'>, known: Known): Word {
   const whole = wholeOf(conflict, strategy.bytesMax, known)
   if ('kind' in whole) return whole
-  return { kind: 'passes', code: 'no-crdt', message: 'CRDTs are not there yet' }
+  const sides = whole.sides.map(({ contender, bytes, label }) => {
+    // No replica's name: the outcome would hang on it (I11).
+    return { bytes, label, at: contender.at ?? 0, actor: orderText(contender.content) }
+  })
+  return wordOf(mergeByCrdt(whole.base, sides, { fields: strategy.fields }), whole.sides)
 }
 
 interface Side {
