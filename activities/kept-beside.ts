@@ -1,6 +1,6 @@
 /**
  * Losers that stay beside the winner: each becomes an item of its own under a name that says what
- * it is. The winner's item waits for them, so that nothing is overwritten before its copy is agreed.
+ * it is. The winner's item waits for them: nothing is overwritten before its copy is agreed.
  */
 import { digestsByReading } from '../connectors/digests.ts'
 import type { ItemRecord } from '../src/catalog/catalog.ts'
