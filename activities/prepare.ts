@@ -85,7 +85,7 @@ async function beginRun(
     liveAtStart: await catalog.countLive(input.dataset),
     workflowId,
     temporalRunId: runId,
-    by: input.trigger === 'schedule' ? 'schedule' : (input.by ?? null),
+    by: input.trigger === 'schedule' ? 'schedule' : (input.by ?? 'unknown'),
   })
 }
 

@@ -51,6 +51,8 @@ export interface Verified {
   /** Runs whose lines of history were compared, and these lines. */
   runs: number
   lines: number
+  /** Runs that one under way carries out, adding to their lines: compared when that has ended. */
+  underWay: number
   /** Runs with lines that no audit covers: they ended before there was one. */
   unaudited: number
   /** Signed heads that the chain was held against; null: it wasn't asked for. */
@@ -104,7 +106,7 @@ export async function verifyAudit(
   const bySeq = Map.groupBy(heads ?? [], ({ seq }) => seq)
   await readOn(catalog, chain, bySeq, fault)
   await checkEnd(chain, bySeq, fault)
-  const { lines, runs } = await checkLines(catalog, chain, bySeq, fault)
+  const compared = await checkLines(catalog, chain, bySeq, fault)
   for (const { run, at } of ended) {
     if (chain.told.has(run) || chain.doubted.has(run)) continue
     await fault('audit-run-untold', { run, at }, `the chain doesn’t tell how run ${run} ended`)
@@ -112,7 +114,7 @@ export async function verifyAudit(
   const unaudited = await checkUntold(catalog, chain, fault)
   const head = chain.rows === 0 ? null : { seq: chain.seq, digest: chain.digest }
   const counted = { heads: heads?.length ?? null, faults }
-  return { dataset, rows: chain.rows, head, runs, lines, unaudited, ...counted }
+  return { dataset, rows: chain.rows, head, ...compared, unaudited, ...counted }
 }
 
 type Say = (code: FaultCode, about: Partial<Fault>, message: string) => Promise<void>
@@ -177,22 +179,21 @@ async function checkRow(
 
 /** What the row says of lines of history. false: what nobody wrote who appends to a chain. */
 function note({ told }: Chain, row: AuditRow): boolean {
-  if (row.what === 'run-ended' && row.run !== null) {
-    const sum = parsed(row.detail, ended)
-    if (sum) told.set(row.run, { sum, row })
-    return sum !== null
+  const ends = row.what === 'run-ended'
+  if (!ends && row.what !== 'history-completed' && row.what !== 'history-pruned') return true
+  const detail = parsed(row.detail, linesByRun)
+  for (const [name, lines] of Object.entries(detail?.runs ?? {})) {
+    const run = Number(name)
+    const one = told.get(run)
+    // A run's end says what there is; the others, by how much that differs now.
+    if (ends) told.set(run, { sum: lines, row })
+    else if (one) one.sum = addSums(one.sum, lines)
   }
-  if (row.what !== 'history-completed' && row.what !== 'history-pruned') return true
-  const changed = parsed(row.detail, changedLines)
-  for (const [run, more] of Object.entries(changed?.runs ?? {})) {
-    const one = told.get(Number(run))
-    if (one) one.sum = addSums(one.sum, more)
-  }
-  return changed !== null
+  return detail !== null
 }
 
-const ended = z.object({ lines: z.int(), sum: z.string().regex(/^[0-9a-f]{1,512}$/) })
-const changedLines = z.object({ runs: z.record(z.string(), ended) })
+const linesSum = z.object({ lines: z.int(), sum: z.string().regex(/^[0-9a-f]{1,512}$/) })
+const linesByRun = z.object({ runs: z.record(z.string(), linesSum) })
 
 function parsed<T>(detail: string, shape: z.ZodType<T>): T | null {
   try {
@@ -222,32 +223,46 @@ async function checkLines(
   chain: Chain,
   heads: Map<number, SignedHead[]>,
   fault: Say,
-): Promise<{ runs: number; lines: number }> {
+): Promise<{ runs: number; lines: number; underWay: number }> {
   const { dataset, told } = chain
-  const runs = [...told.keys()]
-  let lines = 0
-  for (const run of runs.filter((one) => !chain.doubted.has(one))) {
+  const runs = [...told.keys()].filter((run) => !chain.doubted.has(run))
+  let [lines, underWay] = [0, 0]
+  for (const run of runs) {
     for (;;) {
       const now = await catalog.runLines(dataset, run)
       const { sum, row } = told.get(run) as Told
-      lines += now.lines
-      if (now.sum === sum.sum && now.lines === sum.lines) break
-      lines -= now.lines
+      const same = now.sum === sum.sum && now.lines === sum.lines
+      if (same) lines += now.lines
+      else if (await isCarriedOut(catalog, dataset, run)) underWay++
       // Pruned, or completed, since the chain was read: then the chain has more to say.
-      if ((await readOn(catalog, chain, heads, fault)) > 0) continue
-      const { seq, at } = row
-      const message =
-        now.lines === sum.lines
-          ? `of the ${sum.lines} lines of history of run ${run}, some are not as they were`
-          : `run ${run} had ${sum.lines} lines of history; now there are ${now.lines}`
-      await fault('audit-history-changed', { seq, at, run }, message)
+      else if ((await readOn(catalog, chain, heads, fault)) > 0) continue
+      else await fault('audit-history-changed', { ...about(row), run }, changed(run, sum, now))
       break
     }
   }
-  return { runs: runs.length, lines }
+  return { runs: runs.length - underWay, lines, underWay }
 }
 
-/** Gives how many runs had ended before there was an audit. */
+const about = ({ seq, at }: AuditRow) => ({ seq, at })
+
+function changed(run: RunNumber, was: LinesSum, is: LinesSum): string {
+  return was.lines === is.lines
+    ? `of the ${was.lines} lines of history of run ${run}, some are not as they were`
+    : `run ${run} had ${was.lines} lines of history; now there are ${is.lines}`
+}
+
+/** A run is adding to its lines now, of the items that it stored: that one's end will tell. */
+async function isCarriedOut(catalog: Catalog, dataset: string, run: RunNumber): Promise<boolean> {
+  const recent = await catalog.listRuns({ dataset, limit: pageRows })
+  for (const one of recent.filter(({ endedAt }) => endedAt === null)) {
+    for (let base = one.base; base !== null; ) {
+      if (base === run) return true
+      base = (await catalog.getRun(base))?.base ?? null
+    }
+  }
+  return false
+}
+
 async function checkUntold(catalog: Catalog, { dataset, told, doubted }: Chain, fault: Say) {
   let unaudited = 0
   for (const run of await catalog.runsOfLines(dataset)) {

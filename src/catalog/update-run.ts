@@ -8,32 +8,59 @@ import type { RunsTable } from './schema.ts'
 import { inTransaction, type Store } from './store.ts'
 
 type Patch = Parameters<Catalog['updateRun']>[1]
+/** By run. */
+type Sums = Record<RunNumber, LinesSum>
 type Row = RunsTable & { dataset_name: string }
 
 export async function updateRun(store: Store, run: RunNumber, patch: Patch): Promise<void> {
   const changes = changesOf(patch)
   if (Object.keys(changes).length === 0) return
+  const ends = patch.endedAt !== undefined && patch.endedAt !== null
   for (;;) {
     // Before the transaction, which would be a long one: a run may have a million lines.
     const row = await findRun(store, run)
     if (!row) return
-    const ends = patch.endedAt !== undefined && patch.endedAt !== null
-    const size = ends && (await sizeOfRun(store, row.dataset, run))
-    const lines = ends ? await sumOfRun(store, row.dataset, run) : null
+    const runs = ends ? await runsOfItems(store, row) : [run]
+    const size = ends ? await sizeOf(store, row, runs) : null
+    const sums = ends ? await sumsOf(store, row, runs) : null
     const done = await inTransaction(store, async (tx) => {
-      const before = await findRun(tx, run, 'lock')
+      // The oldest first, so that two transactions never wait for each other.
+      for (const one of runs.toReversed()) await findRun(tx, one, 'lock')
+      const before = await findRun(tx, run)
       if (!before) return true
-      // Lines came meanwhile: with the run's row locked none comes any more (settle looks at it).
-      if (lines && (await sizeOfRun(tx, before.dataset, run)) !== size) return false
+      // Lines came meanwhile: with the rows of the runs locked none comes any more (see settle).
+      if (size !== null && (await sizeOf(tx, row, runs)) !== size) return false
       await tx.db.updateTable('runs').set(changes).where('run', '=', run).execute()
       const after = { ...before, ...changes }
       const by = patch.cause === undefined ? null : (await findRun(tx, patch.cause))?.made_by
       const chain = { id: before.dataset, name: before.dataset_name }
-      await append(tx, chain, told(before, after, lines, { cause: patch.cause, by }))
+      await append(tx, chain, told(before, after, sums, { cause: patch.cause, by }))
       return true
     })
     if (done) return
   }
+}
+
+/** The run, and those whose stored items it carries out: their versions are agreed by it, too. */
+async function runsOfItems(store: Store, { run, base }: Row): Promise<RunNumber[]> {
+  const runs = [run]
+  for (let next = base; next !== null; ) {
+    runs.push(next)
+    next = (await findRun(store, next))?.base ?? null
+  }
+  return runs
+}
+
+async function sizeOf(store: Store, { dataset }: Row, runs: RunNumber[]): Promise<string> {
+  const sizes: string[] = []
+  for (const run of runs) sizes.push(await sizeOfRun(store, dataset, run))
+  return sizes.join()
+}
+
+async function sumsOf(store: Store, { dataset }: Row, runs: RunNumber[]): Promise<Sums> {
+  const sums: Sums = {}
+  for (const run of runs) sums[run] = await sumOfRun(store, dataset, run)
+  return sums
 }
 
 function changesOf({ state, endedAt, problem, temporalRunId, counts }: Patch): Partial<RunsTable> {
@@ -50,7 +77,7 @@ function changesOf({ state, endedAt, problem, temporalRunId, counts }: Patch): P
 function told(
   before: Row,
   after: Row,
-  lines: LinesSum | null,
+  runs: Sums | null,
   { cause, by }: { cause: RunNumber | undefined; by: string | null | undefined },
 ): AuditEvent[] {
   const { run, state } = after
@@ -62,10 +89,10 @@ function told(
     events.push(event('deletes-held', { message: problem.message }, 'rule: delete limit'))
   }
   const moved = state !== before.state
-  if (lines && (before.ended_at === null || moved)) {
+  if (runs && (before.ended_at === null || moved)) {
     const counts = countNames.flatMap((name) => (after[name] > 0 ? [[name, after[name]]] : []))
     const detail = { state, problem: problem?.code ?? null, counts: Object.fromEntries(counts) }
-    events.push(event('run-ended', { ...detail, ...lines }))
+    events.push(event('run-ended', { ...detail, runs }))
   } else if (moved && before.ended_at !== null) {
     const done = after.mode === 'plan' ? 'plan-applied' : 'deletes-approved'
     const what = state === 'superseded' ? 'plan-superseded' : done

@@ -53,20 +53,20 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
 
   it('tells who began a run, and how it ended, with its lines of history as one number', async () => {
     const catalog = await open()
-    const run = await catalog.createRun(runOf({ by: 'ada@host', mode: 'approve', base: 7 }))
+    const run = await catalog.createRun(runOf({ by: 'ada@host' }))
     await catalog.settle(dataset, [settlement(run, 1), settlement(run, 2)])
     await catalog.updateRun(run, { state: 'complete', endedAt: 5, counts: { puts: 2 } })
     const [begun, ended] = (await rowsOf(catalog)).map(said)
     expect(begun).toEqual({
       ...{ what: 'run-begun', by: 'ada@host', run, key: null },
-      detail: { mode: 'approve', trigger: 'manual', base: 7, request: null, config: 'c0ffee' },
+      detail: { mode: 'sync', trigger: 'manual', base: null, request: null, config: 'c0ffee' },
     })
     expect(ended).toMatchObject({ what: 'run-ended', by: 'tidemark', run })
     expect(ended?.detail).toEqual({
       ...{ state: 'complete', problem: null, counts: { puts: 2 } },
-      ...(await catalog.runLines(dataset, run)),
+      runs: { [run]: await catalog.runLines(dataset, run) },
     })
-    expect(ended?.detail).toMatchObject({ lines: 2 })
+    expect(ended?.detail).toMatchObject({ runs: { [run]: { lines: 2 } } })
   })
 
   it('tells an end once, however often it is said, and what becomes of a stored plan after', async () => {

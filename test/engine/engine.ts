@@ -126,6 +126,7 @@ export async function createEngine(
       trigger: 'manual' as const,
       configDigest: config.digest,
       base: base ?? null,
+      by: 'me@here',
       queue: 'none',
       ...(request === undefined ? {} : { request }),
     }

@@ -62,7 +62,7 @@ function lineOf(row: AuditRow, { output }: CommandContext): string {
 }
 
 /** What needn't be read to know what happened; all of it is in `--json`. */
-const unsaid = ['identity', 'sum', 'config']
+const unsaid = ['identity', 'config']
 
 /** `mode sync, trigger manual`, in the order of the alphabet. */
 export function wordsOf({ detail }: Pick<AuditRow, 'detail'>): string {

@@ -84,12 +84,13 @@ function lineOf({ code, dataset, seq, at, message }: Fault, { output }: CommandC
 }
 
 function print({ output }: CommandContext, verified: Verified): void {
-  const { dataset, rows, runs, lines, unaudited, heads, faults, head } = verified
+  const { dataset, rows, runs, lines, underWay, unaudited, heads, faults, head } = verified
   const state = faults === 0 ? output.paint('green', 'as written') : count(faults, 'fault')
   output.line(`${output.paint('bold', dataset)}: ${state}`)
   const history = `${count(lines, 'line')} of history of ${count(runs, 'run')}`
   output.line(`  ${count(rows, 'row')}, ${history} compared`)
   if (head) output.line(`  ends at row ${head.seq}: ${head.digest}`)
+  if (underWay > 0) output.line(`  ${count(underWay, 'run')} being carried out now: not compared`)
   if (unaudited > 0) {
     output.line(`  ${count(unaudited, 'run')} ended before there was an audit: not covered`)
   }
