@@ -19,7 +19,7 @@ import {
   readDots,
   seenOf,
 } from './dots.ts'
-import { fail, readText, record } from './outside.ts'
+import { fail, isBare, readText, record } from './outside.ts'
 
 /** By dot, a decimal in its one spelling. */
 export type Totals = Dots<string>
@@ -28,7 +28,7 @@ export const kind: Kind<Totals> = {
   empty: () => record(),
   join: joinDots,
   presence: Object.keys,
-  isEmpty: (store) => Object.keys(store).length === 0,
+  isEmpty: isBare,
   read: (json, where, live) => readDots(json, where, live, readDecimal),
 }
 

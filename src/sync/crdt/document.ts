@@ -28,7 +28,7 @@ import {
 import type { Stamp } from './hlc.ts'
 import { type Items, type ListEdit, listOf } from './list.ts'
 import { type Edit, type Entries, mapOf } from './map.ts'
-import { fail, readFields, readText, record } from './outside.ts'
+import { fail, isBare, readFields, readText, record } from './outside.ts'
 import { later, readStamped, type Stamped } from './register.ts'
 import * as sets from './set.ts'
 
@@ -58,7 +58,7 @@ export const kind: Kind<Node> = {
   empty: () => ({ marks: record() }),
   join: joinNodes,
   presence: ({ marks }) => Object.keys(marks),
-  isEmpty: (node) => Object.keys(node).length === 1 && Object.keys(node.marks).length === 0,
+  isEmpty: (node) => isBare(node.marks) && Object.keys(node).length === 1,
   read: readNode,
 }
 

@@ -89,16 +89,35 @@ export function seenOf(dots: Iterable<Dot>): Seen {
 }
 
 export function unite(...all: Seen[]): Seen {
-  const spans = record<[number, number][]>()
+  const united = record<number[]>()
+  const several = record<number[][]>()
   for (const seen of all) {
-    for (const [actor, list] of Object.entries(seen)) {
-      spans[actor] ??= []
-      for (let i = 0; i < list.length; i += 2) {
-        spans[actor].push([list[i] as number, list[i + 1] as number])
+    for (const actor in seen) {
+      const spans = seen[actor] as number[]
+      const known = united[actor]
+      if (known === undefined || covers(spans, known)) united[actor] = spans
+      else if (!covers(known, spans)) {
+        several[actor] ??= []
+        several[actor].push(spans)
       }
     }
   }
-  return record(Object.entries(spans).map(([actor, list]) => [actor, closed(list)]))
+  for (const actor in several) {
+    const lists = [united[actor] as number[], ...(several[actor] as number[][])]
+    united[actor] = closed(lists.flatMap(pairsOf))
+  }
+  return united
+}
+
+function pairsOf(spans: number[]): [number, number][] {
+  const pairs: [number, number][] = []
+  for (let i = 0; i < spans.length; i += 2) pairs.push([spans[i] as number, spans[i + 1] as number])
+  return pairs
+}
+
+/** That one span is all of the others': the usual case, and the cheap one. */
+function covers([from = 0, to = 0, ...more]: number[], others: number[]): boolean {
+  return more.length === 0 && from <= (others[0] ?? 0) && to >= (others.at(-1) ?? 0)
 }
 
 /** Spans that touch or overlap become one: equal sets have one spelling. */
@@ -125,19 +144,22 @@ export function joinDots<V>(
   b: Causal<Dots<V>>,
   pick: (x: V, y: V) => V = largerJson,
 ): Dots<V> {
+  if (a.store === b.store) return a.store
   const joined = record<V>()
-  for (const [dot, x] of Object.entries(a.store)) {
+  for (const dot in a.store) {
+    const x = a.store[dot] as V
     const y = b.store[dot]
     if (y !== undefined) joined[dot] = pick(x, y)
     else if (!hasSeen(b.seen, dot)) joined[dot] = x
   }
-  for (const [dot, y] of Object.entries(b.store)) {
-    if (!(dot in a.store) && !hasSeen(a.seen, dot)) joined[dot] = y
+  for (const dot in b.store) {
+    if (!(dot in a.store) && !hasSeen(a.seen, dot)) joined[dot] = b.store[dot] as V
   }
   return joined
 }
 
 export function largerJson<V>(x: V, y: V): V {
+  if (x === y) return x
   return JSON.stringify(x) >= JSON.stringify(y) ? x : y
 }
 

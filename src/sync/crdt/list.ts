@@ -21,7 +21,7 @@ import {
   unite,
 } from './dots.ts'
 import { type Edit, type Entries, mapOf } from './map.ts'
-import { fail, readFields, readRecord, record } from './outside.ts'
+import { fail, isBare, readFields, readRecord, record } from './outside.ts'
 
 /** `after: null`: at the beginning of all. */
 export type Place = { after: Dot | null } | { before: Dot }
@@ -79,7 +79,7 @@ export function listOf<S>(child: Kind<S>): ListKind<S> {
       items: map.join(itemsOf(a), itemsOf(b)),
     }),
     presence: ({ items }) => map.presence(items),
-    isEmpty: ({ places, items }) => Object.keys(places).length === 0 && map.isEmpty(items),
+    isEmpty: ({ places, items }) => isBare(places) && isBare(items),
     read: (json, where, live) => {
       const { places, items } = readFields(json, where, ['places', 'items'])
       return {
@@ -145,9 +145,12 @@ export function orderOf(places: Record<Dot, Place>): Dot[] {
 }
 
 function joinPlaces(a: Record<Dot, Place>, b: Record<Dot, Place>): Record<Dot, Place> {
-  const joined = record(Object.entries(a))
-  for (const [dot, place] of Object.entries(b)) {
-    joined[dot] = dot in joined ? largerJson(joined[dot] as Place, place) : place
+  if (a === b) return a
+  const joined = record<Place>()
+  for (const dot in a) joined[dot] = a[dot] as Place
+  for (const dot in b) {
+    const place = b[dot] as Place
+    joined[dot] = dot in a ? largerJson(joined[dot] as Place, place) : place
   }
   return joined
 }

@@ -5,7 +5,7 @@
  * Lattice: entry by entry, the join of the nested kind; an empty entry and none are the same.
  */
 import { type Causal, type Change, type Kind, type Seen, seenOf, unite } from './dots.ts'
-import { readRecord, record } from './outside.ts'
+import { isBare, readRecord, record } from './outside.ts'
 
 export type Entries<S> = Record<string, S>
 
@@ -21,23 +21,22 @@ export interface MapKind<S> extends Kind<Entries<S>> {
 
 export function mapOf<S>(child: Kind<S>): MapKind<S> {
   const joinEntries = (a: Causal<Entries<S>>, b: Causal<Entries<S>>): Entries<S> => {
+    if (a.store === b.store) return a.store
     const joined = record<S>()
-    for (const name of Object.keys({ ...a.store, ...b.store })) {
+    for (const name in { ...a.store, ...b.store }) {
       const one = child.join(of(a.store[name], a.seen), of(b.store[name], b.seen))
       if (!child.isEmpty(one)) joined[name] = one
     }
     return joined
   }
-  const of = (store: S | undefined, seen: Seen): Causal<S> => ({
-    store: store ?? child.empty(),
-    seen,
-  })
+  const nothing = child.empty()
+  const of = (store: S = nothing, seen: Seen): Causal<S> => ({ store, seen })
 
   return {
     empty: () => record(),
     join: joinEntries,
     presence: (store) => Object.values(store).flatMap((one) => child.presence(one)),
-    isEmpty: (store) => Object.keys(store).length === 0,
+    isEmpty: isBare,
     read: (json, where, live) =>
       readRecord(json, where, (one, below) => child.read(one, below, live)),
     edit: ({ store, seen }, edits) => {

@@ -15,7 +15,7 @@ import {
   readDots,
   seenOf,
 } from './dots.ts'
-import { readJson, record } from './outside.ts'
+import { isBare, readJson, record } from './outside.ts'
 
 export type Values<T> = Dots<T>
 
@@ -23,7 +23,7 @@ export const kind: Kind<Values<unknown>> = {
   empty: () => record(),
   join: joinDots,
   presence: Object.keys,
-  isEmpty: (store) => Object.keys(store).length === 0,
+  isEmpty: isBare,
   read: (json, where, live) => readDots(json, where, live, readJson),
 }
 

@@ -16,7 +16,7 @@ import {
   seenOf,
 } from './dots.ts'
 import { type Entries, mapOf } from './map.ts'
-import { fail, record } from './outside.ts'
+import { fail, isBare, record } from './outside.ts'
 
 export type Members = Entries<Dots<true>>
 
@@ -24,7 +24,7 @@ const additions: Kind<Dots<true>> = {
   empty: () => record(),
   join: joinDots,
   presence: Object.keys,
-  isEmpty: (store) => Object.keys(store).length === 0,
+  isEmpty: isBare,
   read: (json, where, live) => readDots(json, where, live, readTrue),
 }
 
