@@ -10,6 +10,7 @@ import type { Action, Content, Entry, Outcome, PlanItem } from '../src/model.ts'
 import { sameToken } from '../src/sync/content.ts'
 import type { Attempt } from './attempt.ts'
 import type { Committer } from './commit.ts'
+import { recordEnd } from './conclude.ts'
 import { keepAgreed, keepFromAny } from './keep.ts'
 import type { ByteBudget } from './lanes.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
@@ -42,6 +43,9 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   const open = item.actions.filter(({ replica }) => !record.outcomes[replica])
   const outcomes: Record<string, Outcome> = {}
   if (!(await isReady(work, item))) return await putOff(work, record, open)
+  const { deps, context } = work
+  // Decided in the plan; what it decides ends when it is done.
+  if (context.record.mode === 'apply') await recordEnd(deps, context, record, deps.clock())
   try {
     const left = look ? await lookFirst(work, item, open, outcomes) : open
     const todo = await rescue(work, item, left, outcomes)

@@ -3,20 +3,16 @@
  * becomes an item like any other; the others stay open, with all their contents kept and with why,
  * and hold up nobody else.
  */
-
-import { createHash } from 'node:crypto'
-import type { ItemRecord, Resolution } from '../src/catalog/catalog.ts'
+import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
-import type { Conflict, Contender, Moment, RunNumber, Undecided } from '../src/model.ts'
-import { renameKey } from '../src/sync/content.ts'
-import { orderText } from '../src/sync/contents.ts'
-import { compareKeys } from '../src/sync/keys.ts'
-import { itemOf, madeContender } from '../src/sync/resolve.ts'
-import { sideOf } from '../src/sync/strategies/choose.ts'
+import type { Conflict, Moment, RunNumber, Undecided } from '../src/model.ts'
+import { madeContender } from '../src/sync/resolve.ts'
 import { decideByRules } from '../src/sync/strategies/rules.ts'
+import type { Known } from '../src/sync/strategies/verdict.ts'
 import type { Attempt } from './attempt.ts'
-import { type KeptBeside, keepBeside } from './kept-beside.ts'
+import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
+import { conclude, identityOf, type Ruling } from './conclude.ts'
 import { type ByteBudget, eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
@@ -26,9 +22,14 @@ const pageItems = 1_000
 interface Resolving {
   deps: Deps & { budget: ByteBudget }
   context: RunContext
-  attempt: Attempt
-  /** Of a plan: nothing is written but the plan. */
-  preview: boolean
+  signal: AbortSignal
+}
+
+/** One conflict of the page. */
+interface Case extends Resolving {
+  record: ItemRecord
+  conflict: Conflict
+  moment: Moment
 }
 
 /** In a plan, nothing is written but the plan: decided conflicts become its items. */
@@ -39,13 +40,15 @@ export async function resolveConflicts(
   attempt: Attempt,
 ): Promise<void> {
   const context = await contextOf(deps, run)
-  const work: Resolving = { deps, context, attempt, preview: context.record.mode === 'plan' }
+  const work = { deps, context, signal: attempt.signal }
   for (let after = -1; ; ) {
     const filter = { run, rangeNumber, states: ['conflict' as const], after, limit: pageItems }
     const page = await deps.catalog.readItems(filter)
+    const keys = page.map(({ key }) => key)
+    const told = await toldOf(deps, context, keys)
     const beside: ItemRecord[] = []
     await eachLimited(page, transfersMax, async (record) => {
-      beside.push(...(await resolveOne(work, record)))
+      beside.push(...(await resolveOne(work, record, told.get(record.key))))
     })
     await attempt.fence('fresh')
     await deps.catalog.updateItems([...page, ...beside])
@@ -55,154 +58,140 @@ export async function resolveConflicts(
 }
 
 /** Gives the items that come beside the conflict's own: its losers under their own names. */
-async function resolveOne(work: Resolving, record: ItemRecord): Promise<ItemRecord[]> {
-  const { deps, context, attempt } = work
+async function resolveOne(
+  work: Resolving,
+  record: ItemRecord,
+  told: Told | undefined,
+): Promise<ItemRecord[]> {
   const conflict = record.conflict as Conflict
-  const moment: Moment = { run: context.record.run, from: 0, to: deps.clock() }
+  const moment: Moment = { run: work.context.record.run, from: 0, to: work.deps.clock() }
+  const one: Case = { ...work, record, conflict, moment }
   try {
-    const rules = context.rulesOf(conflict.key)
-    const openFor = rules.some(({ later }) => later) ? await openSince(work, conflict, moment) : 0
-    const ask = {
-      judge: (known: Parameters<typeof decideByRules>[2]) =>
-        decideByRules(conflict, rules, known, openFor),
-      ...{ now: moment.to, signal: attempt.signal },
-    }
-    return await judged(deps, context, conflict, ask, (said) =>
-      conclude(work, record, moment, said),
-    )
+    return told ? await byPerson(one, told) : await byRules(one)
   } catch (error) {
-    if (attempt.signal.aborted || !(error instanceof StoreError)) throw error
+    if (work.signal.aborted || !(error instanceof StoreError)) throw error
     fail(record, error)
     return []
   }
 }
 
-/** ms; 0 where it isn't open yet. */
-async function openSince(
-  { deps, context }: Resolving,
-  { key }: Conflict,
-  { to }: Moment,
-): Promise<number> {
-  const filter = { dataset: context.dataset.name, key, states: ['open' as const], limit: 1 }
-  const [open] = await deps.catalog.findConflicts(filter)
-  return open ? to - open.openedAt : 0
-}
+// ── by the rules of its key ─────────────────────────────────────────────────────────────────────
 
-async function conclude(
-  work: Resolving,
-  record: ItemRecord,
-  moment: Moment,
-  said: Judged,
-): Promise<ItemRecord[]> {
-  const conflict = record.conflict as Conflict
-  const { verdict } = said
-  if (verdict.kind === 'open') {
-    await leaveOpen(work, record, moment, verdict.tried)
+async function byRules(one: Case): Promise<ItemRecord[]> {
+  const { deps, context, conflict, moment, signal } = one
+  const rules = context.rulesOf(conflict.key)
+  const openFor = rules.some(({ later }) => later) ? await howLongOpen(one) : 0
+  const judge = (known: Known) => decideByRules(conflict, rules, known, openFor)
+  const ask = { judge, now: moment.to, signal }
+  return await judged(deps, context, conflict, ask, async ({ rule, verdict }) => {
+    if (verdict.kind === 'open') return await leaveOpen(one, verdict.tried)
+    // Merged when the plan is applied, of the same contents: what it makes would be written now.
+    if (verdict.kind === 'made' && context.record.mode === 'plan') return []
+    const ruling = await rulingOf(one, verdict, { rule: rule?.name ?? '', by: null })
+    const items = await conclude(one, one.record, ruling)
+    if (!('code' in items)) return items
+    if (items.code !== 'out-of-reach') return await leaveOpen(one, [...verdict.tried, items])
+    wait(one, items)
     return []
-  }
-  // Merged when the plan is applied, of the same contents: what it makes would have to be written.
-  if (verdict.kind === 'made' && work.preview) return []
-  const winner = verdict.kind === 'made' ? await vaulted(work, conflict, verdict) : verdict.winner
-  const made = verdict.kind === 'made' ? 'vaulted' : undefined
-  const item = itemOf(conflict, winner, work.context.policy, moment, made)
-  if (item === null) {
-    wait(record)
-    return []
-  }
-  const keep = verdict.kind === 'wins' ? verdict.keep : undefined
-  const beside = keep ? await keepBeside({ ...work, ...around(work, record, moment) }, keep) : none
-  if ('code' in beside) {
-    await leaveOpen(work, record, moment, [...verdict.tried, beside])
-    return []
-  }
-  record.item = { ...item, ...afterOf(beside) }
-  record.state = item.head.content === null ? 'deferred' : 'pending'
-  record.contentKey = renameKey(item.head.content ?? conflict.head?.content ?? null)
-  if (work.preview) return beside.records
-  const { name } = work.context.dataset
-  await work.deps.catalog.endConflict(name, moment.run, conflict.key, {
-    state: 'resolved',
-    resolution: resolutionOf(conflict, said.rule?.name ?? '', verdict, winner, beside),
-    conflict,
-    identity: identityOf(name, conflict),
-    at: moment.to,
   })
-  return beside.records
 }
 
-const none: KeptBeside = { records: [], names: new Map() }
-
-function around({ attempt }: Resolving, record: ItemRecord, moment: Moment) {
-  return { record, moment, signal: attempt.signal }
+/** ms; 0 where it isn't open yet. */
+async function howLongOpen({ deps, context, conflict, moment }: Case): Promise<number> {
+  const states = ['open' as const]
+  const filter = { dataset: context.dataset.name, key: conflict.key, states, limit: 1 }
+  const [open] = await deps.catalog.findConflicts(filter)
+  return open ? moment.to - open.openedAt : 0
 }
 
-function afterOf({ records }: KeptBeside): { after?: string[] } {
-  return records.length > 0 ? { after: records.map(({ key }) => key) } : {}
+async function rulingOf(
+  one: Case,
+  verdict: Exclude<Judged['verdict'], { kind: 'open' }>,
+  said: Pick<Ruling, 'rule' | 'by'>,
+): Promise<Ruling> {
+  const { by: strategy, why, tried } = verdict
+  const ruling = { ...said, strategy, why, tried }
+  if (verdict.kind === 'wins') {
+    const { winner, keep } = verdict
+    return { ...ruling, winner, vaulted: false, keep }
+  }
+  return { ...ruling, winner: await madeOf(one, verdict.bytes), vaulted: true }
 }
 
 /** What was made is in the vault before anything says that it is. */
-async function vaulted(
-  { deps, context, attempt }: Resolving,
-  conflict: Conflict,
-  { bytes }: { bytes: Uint8Array },
-): Promise<Contender> {
+async function madeOf({ deps, context, conflict, signal }: Case, bytes: Uint8Array) {
   const vault = await deps.vault(context.config)
-  return madeContender(conflict, await vault.putBytes(bytes, attempt.signal))
+  return madeContender(conflict, await vault.putBytes(bytes, signal))
 }
 
 /** The winner's content is on a replica that is unknown now: the key waits for it. */
-function wait(record: ItemRecord): void {
+function wait({ record, conflict }: Case, { message: reason }: Undecided): void {
   record.state = 'skipped'
-  for (const { replica } of record.conflict?.bystanders ?? []) {
-    record.outcomes[replica] = { kind: 'skipped', reason: 'the winning content is out of reach' }
+  for (const { replica } of conflict.bystanders) {
+    record.outcomes[replica] = { kind: 'skipped', reason }
   }
 }
 
-function resolutionOf(
-  { contenders, base }: Conflict,
-  rule: string,
-  verdict: Exclude<Judged['verdict'], { kind: 'open' }>,
-  winner: Contender,
-  { names }: KeptBeside,
-): Resolution {
-  return {
-    strategy: verdict.by,
-    ...{ rule, why: verdict.why, by: null },
-    winner: winner.content,
-    winnerReplicas: sideOf(winner),
-    losers: contenders
-      .filter((one) => one !== winner)
-      .map((one) => {
-        const keptAs = names.get(one)
-        return { content: one.content, replicas: sideOf(one), ...(keptAs ? { keptAs } : {}) }
-      }),
-    base: base?.content ?? null,
-    merged: verdict.kind === 'made',
-    tried: verdict.tried,
+// ── as a person said ────────────────────────────────────────────────────────────────────────────
+
+async function byPerson(one: Case, told: Told): Promise<ItemRecord[]> {
+  const { deps, context, conflict, moment, signal } = one
+  const moved = await movedOn(deps, conflict, told)
+  if (moved) return await refuse(one, moved)
+  const answer = await judgeOf(deps, context, conflict, told, signal)
+  if ('code' in answer) return await refuse(one, answer)
+  const said = { rule: 'a person', by: told.by }
+  if ('winner' in answer) {
+    return await concludeOrRefuse(one, { ...answer, ...said, strategy: 'manual', tried: [] })
   }
+  const ask = { judge: answer, now: moment.to, signal }
+  return await judged(deps, context, conflict, ask, async ({ verdict }) => {
+    if (verdict.kind !== 'open') {
+      return await concludeOrRefuse(one, await rulingOf(one, verdict, said))
+    }
+    const reason = verdict.tried.map(({ message }) => message).join('; ')
+    return await refuse(one, { code: 'undecided', reason }, verdict.tried)
+  })
+}
+
+async function concludeOrRefuse(one: Case, ruling: Ruling): Promise<ItemRecord[]> {
+  const items = await conclude(one, one.record, ruling)
+  if (!('code' in items)) return items
+  return await refuse(one, { code: 'undecided', reason: items.message }, [items])
+}
+
+/** It stays open, as it is now; and whoever asked is told why. */
+async function refuse(
+  one: Case,
+  { code, reason }: Refused,
+  tried: Undecided[] = [],
+): Promise<ItemRecord[]> {
+  await leaveOpen(one, tried)
+  one.record.state = 'skipped'
+  one.record.outcomes[''] = { kind: 'skipped', code, reason }
+  return []
 }
 
 // ── what stays open ─────────────────────────────────────────────────────────────────────────────
 
 async function leaveOpen(
-  { deps, context, attempt, preview }: Resolving,
-  record: ItemRecord,
-  { run, to }: Moment,
+  { deps, context, record, moment, signal, ...one }: Case,
   tried: Undecided[],
-): Promise<void> {
-  const conflict: Conflict = { ...(record.conflict as Conflict), undecided: tried }
+): Promise<[]> {
+  const conflict: Conflict = { ...one.conflict, undecided: tried }
   record.conflict = conflict
-  if (preview) return
+  if (context.record.mode === 'plan') return []
   const vault = await deps.vault(context.config)
   for (const { content, replicas } of conflict.contenders) {
     const source = replicas[0]
     const connector = source ? connectorOf(context, source.replica) : null
     if (content === null || !source || !connector) continue
-    await vault.put({ connector, key: conflict.key, token: source.token, content }, attempt.signal)
+    await vault.put({ connector, key: conflict.key, token: source.token, content }, signal)
   }
-  const identity = identityOf(context.dataset.name, conflict)
-  await deps.catalog.openConflict(context.dataset.name, run, identity, conflict, to)
+  const { name } = context.dataset
+  await deps.catalog.openConflict(name, moment.run, identityOf(name, conflict), conflict, moment.to)
   record.state = 'open'
+  return []
 }
 
 /** A content could not be read, or not be kept. Nothing is overwritten, so nothing is lost; the
@@ -218,12 +207,4 @@ function fail(record: ItemRecord, error: StoreError): void {
         : { kind: 'failed', code: error.code, message }
     }
   }
-}
-
-/** Dataset, key and the sorted contender digests: the same contenders are the same conflict. */
-export function identityOf(dataset: string, { key, contenders }: Conflict): string {
-  const digests = contenders.map(({ content }) => orderText(content)).sort(compareKeys)
-  return createHash('sha256')
-    .update(JSON.stringify([dataset, key, digests]))
-    .digest('hex')
 }

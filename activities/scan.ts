@@ -194,7 +194,8 @@ async function decideBatch(
     }
     const asked = directive?.do === 'restore' || directive?.do === 'leave'
     if (!asked && isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
-      tallyUnchanged(found, context)
+      if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, agreed)
+      else tallyUnchanged(found, context)
       if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
       continue
     }
@@ -213,6 +214,7 @@ async function decideBatch(
   await restoreKeys({ deps, context, moment, signal: attempt.signal }, restored, found)
 }
 
+const agreed = { code: 'moved-on', reason: 'the key is not in conflict any more' } as const
 const excluded = { code: 'excluded', reason: 'the dataset does not have this key now' } as const
 
 async function note(
@@ -221,6 +223,9 @@ async function note(
   one: TalliedKey,
   decision: Exclude<Decision, { kind: 'need-digest' }>,
 ): Promise<void> {
+  const conflict = decision.kind === 'nothing' ? null : decision.conflict
+  const { directive } = one
+  if (directive?.do === 'resolve' && !conflict) one.unlearned[''] = { kind: 'skipped', ...agreed }
   tally(found, one, decision, scan.context)
   if (scan.open.has(one.key)) await closeIfAgreed(scan, one, decision)
 }

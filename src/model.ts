@@ -2,8 +2,9 @@
  * All nouns, in the order of the flow: scan → reconcile → (resolve) → apply → commit.
  * Types only: nothing here does I/O, and workflows may import it.
  */
-import type { CrdtField } from './sync/crdt/merge-by-crdt.ts'
-import type { MergeOptions } from './sync/merge/merge.ts'
+import type { Resolution, StrategyRule, Undecided } from './sync/strategies/strategy.ts'
+
+export type * from './sync/strategies/strategy.ts'
 
 // ── what a replica holds ────────────────────────────────────────────────────────────────────────
 
@@ -165,6 +166,8 @@ export interface PlanItem {
   /** The vault has the head's content, too: merged, given by a person, or of an older version. */
   vaulted?: true
   rescues: Rescue[]
+  /** How it decides its key's conflict; in a plan, which is recorded when it is applied. */
+  resolution?: Resolution
   /** The replicas from which the key went: they cause the deletes. */
   goneAt: string[]
   /** Of a restore that a person wants all the same: what came later. `run`: it agreed on another
@@ -206,14 +209,6 @@ export interface Conflict {
   bystanders: { replica: string; expect: Token | null; content: Content | null }[]
   /** Why it is open: what was tried, in order, and why that decided nothing. */
   undecided?: Undecided[]
-}
-
-/** A strategy that decided nothing: a stable code, words for people, where in the content. */
-export interface Undecided {
-  strategy: StrategyName
-  code: string
-  message: string
-  at?: string
 }
 
 /** Something a person should know although nothing is done about it. */
@@ -267,8 +262,9 @@ export type Directive =
 export type Take = { replica: string } | { content: Content } | { strategy: string }
 
 /** Why a selected key is left as it is: work that came later and would be overwritten; another
- *  version than the one that was looked at; content that nobody keeps; not in the dataset now. */
-export type SkipCode = 'later-work' | 'moved-on' | 'not-kept' | 'excluded'
+ *  version than the one that was looked at; content that nobody keeps; not in the dataset now;
+ *  a strategy that decides nothing. */
+export type SkipCode = 'later-work' | 'moved-on' | 'not-kept' | 'excluded' | 'undecided'
 
 // ── what became of it ───────────────────────────────────────────────────────────────────────────
 
@@ -288,56 +284,6 @@ export type Outcome =
 
 export type Direction = 'one-way' | 'two-way'
 export type DriftPolicy = 'conflict' | 'overwrite' | 'keep'
-
-/** How a conflict is decided. What one doesn't decide falls to its `otherwise`; where there is
- *  none any more, the conflict stays open. */
-export type Strategy =
-  /** `skewMs`: where a side's time lies further ahead of the scan, its clock isn't believed. */
-  | { name: 'last-write-wins'; skewMs?: number; otherwise?: Strategy }
-  | { name: 'first-write-wins' }
-  | { name: 'largest' }
-  | { name: 'smallest' }
-  /** The first rank that takes a side wins; within a rank, the last write. */
-  | { name: 'prefer'; ranks: string[][]; otherwise?: Strategy }
-  | { name: 'update-wins'; otherwise?: Strategy }
-  | { name: 'delete-wins'; otherwise?: Strategy }
-  /** `as`: how the losers are called, by `conflictName`. */
-  | { name: 'keep-both'; as: string }
-  | ({ name: 'merge'; bytesMax: number; otherwise?: Strategy } & MergeOptions)
-  | { name: 'crdt'; fields: CrdtField[]; bytesMax: number; otherwise?: Strategy }
-  /** A module's absolute path, and the sha256 of it that was meant. */
-  | { name: 'custom'; module: string; sha256: string }
-  | { name: 'manual' }
-
-export type StrategyName = Strategy['name']
-
-/** Who decides which conflict: the first rule that matches does. */
-export interface StrategyRule {
-  /** Where it stands in the config, for people and for the record. */
-  name: string
-  /** Patterns, any of which matches the key; none: every key. */
-  match: string[]
-  when: Condition | null
-  strategy: Strategy
-  /** What it leaves open is decided by that, once it has been open for so long. */
-  later: { afterMs: number; strategy: Strategy } | null
-}
-
-/** All that is given must hold. */
-export interface Condition {
-  /** Of every side that has content. */
-  sizeMin?: number
-  sizeMax?: number
-  /** How long ago it was written. */
-  ageMinMs?: number
-  ageMaxMs?: number
-  /** One of them takes a side. */
-  replicas?: string[]
-  /** `application/json`, `image/*`. */
-  contentTypes?: string[]
-  /** JSON pointers, and what every side's JSON has there. */
-  fields?: { path: string; equals: string | number | boolean | null }[]
-}
 
 /** What a decision needs beside the config: which run decides, and between which two moments (ms)
  *  the changes that it sees were made: from the last complete scan to this one. */

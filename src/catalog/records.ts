@@ -2,16 +2,17 @@
 import type {
   BaselineRow,
   Conflict,
-  Content,
   Key,
   KeyRange,
   Outcome,
   PlanItem,
   Request,
+  Resolution,
   RunNumber,
-  Undecided,
   Version,
 } from '../model.ts'
+
+export type { Resolution } from '../model.ts'
 
 export type RunMode = 'sync' | 'plan' | 'apply' | 'approve'
 export type RunTrigger = 'manual' | 'schedule'
@@ -190,31 +191,6 @@ export interface ConflictFilter {
   since?: number
   before?: number
   limit: number
-}
-
-/** How a conflict ended. What is optional is absent in what 0.1.0 recorded. */
-export interface Resolution {
-  strategy: string
-  /** The config's rule, by its `name`; or 'a person'. */
-  rule: string
-  /** For people. */
-  why?: string
-  /** Who decided, where a person did: user@host. */
-  by?: string | null
-  /** null: deleted. Where it was made of the sides, `winnerReplicas` is empty. */
-  winner: Content | null
-  winnerReplicas: string[]
-  losers: {
-    content: Content | null
-    replicas: string[]
-    /** The key under which it stays beside the winner. */
-    keptAs?: Key
-  }[]
-  /** What the sides were made of. */
-  base?: Content | null
-  merged?: boolean
-  /** What was asked before, and decided nothing. */
-  tried?: Undecided[]
 }
 
 // ── the audit ───────────────────────────────────────────────────────────────────────────────────

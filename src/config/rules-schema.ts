@@ -28,7 +28,7 @@ export type WrittenName = keyof typeof optionsOf
 const names = Object.keys(optionsOf) as WrittenName[]
 
 /** Those that say it all by their name. */
-const plainNames = names.filter((one) => one !== 'prefer' && one !== 'custom')
+export const plainNames = names.filter((one) => one !== 'prefer' && one !== 'custom')
 
 const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1)])
 

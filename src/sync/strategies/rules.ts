@@ -52,7 +52,8 @@ export function baseBytesMax(rules: StrategyRule[]): number {
   return Math.max(0, ...strategies.map(needsBase))
 }
 
-function chainOf(strategy: Strategy | undefined): Strategy[] {
+/** It, and all that it falls back on. */
+export function chainOf(strategy: Strategy | undefined): Strategy[] {
   if (!strategy) return []
   return [strategy, ...('otherwise' in strategy ? chainOf(strategy.otherwise) : [])]
 }
