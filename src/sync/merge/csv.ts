@@ -122,7 +122,8 @@ function mergeTables(base: Table, sides: Table[], clashes: Clash[]): Table {
   )
   if (delimiter === undefined) clash('the separator', '1', sides)
 
-  const changed = sides.filter((side) => contentOf(side) !== contentOf(base))
+  const old = contentOf(base)
+  const changed = sides.filter((side) => contentOf(side) !== old)
   const versions = [...changed, base]
   const columns: Row = new Map()
   for (const name of mergeOrder(versions.map((table) => table.columns.keys()))) {

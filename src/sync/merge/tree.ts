@@ -30,10 +30,26 @@ export type Numbers = (text: string) => number
 export function countUp(): Numbers {
   const known = new Map<string, number>()
   return (text) => {
-    const number = known.get(text) ?? known.size
-    known.set(text, number)
-    return number
+    const number = known.get(text)
+    if (number !== undefined) return number
+    known.set(text, known.size)
+    return known.size - 1
   }
+}
+
+/** A leaf's parts: one for all, since most of a document is leaves. */
+export const noParts = new Map<string, never>()
+
+/** The way from the root, last name first: a pointer is written only where somebody asks for it. */
+export type Path = { name: string; up: Path } | null
+
+export function pointer(path: Path): string {
+  const names: string[] = []
+  for (let at = path; at; at = at.up) names.push(escaped(at.name))
+  return names
+    .reverse()
+    .map((name) => `/${name}`)
+    .join('')
 }
 
 export function idOf(
