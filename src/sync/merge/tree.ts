@@ -144,7 +144,10 @@ function mergeParts<N>(base: Tree<N>, sides: Tree<N>[], at: string, inner: Inner
     const places = sides.map((side) => side.parts.get(name))
     const to = merge(base.parts.get(name), places, `${at}/${escaped(name)}`, inner)
     const as = versions.find((version) => version.parts.has(name))?.parts.get(name)
-    return to && as ? [{ name, as: 'take' in to ? to.take : as, to }] : []
+    if (!to || !as) return []
+    // Of equal values that one is taken whose layout a side may have changed.
+    if ('take' in to && to.id === as.id) return [{ name, as, to: { id: to.id, take: as } }]
+    return [{ name, as: 'take' in to ? to.take : as, to }]
   })
 }
 

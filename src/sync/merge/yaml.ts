@@ -112,7 +112,7 @@ export function readYaml({ text, label }: Version, numbers: Numbers): YamlTree[]
       throw malformed('YAML', label, text, loose.range?.[0] ?? 0, why)
     }
     const node = { document, value: document.contents as Node | null, pair: null }
-    return treeOf(node, null, { text, label, numbers })
+    return treeOf(node, null, { label, numbers })
   })
 }
 
@@ -159,7 +159,6 @@ function refuseAnchors(document: Document): void {
 }
 
 interface Reading {
-  text: string
   label: string
   numbers: Numbers
 }
@@ -183,7 +182,7 @@ function treeOf(node: YamlNode, at: Path, reading: Reading): YamlTree {
 function fieldsOf(node: YamlNode, map: YAMLMap, at: Path, reading: Reading) {
   const parts = new Map<string, YamlTree>()
   for (const pair of map.items) {
-    const name = nameOf(pair.key as Node | null, reading.text)
+    const name = nameOf(pair.key as Node | null)
     const path = { name, up: at }
     if (parts.has(name)) {
       const message = `${reading.label}: the field ${pointer(path)} stands there twice`
@@ -230,10 +229,12 @@ function emptyScalar(): Scalar {
 
 const isPlain = (scalar: Scalar | null) => !scalar || scalar.type === 'PLAIN'
 
-function nameOf(key: Node | null, text: string): string {
-  const simple = !key || (isScalar(key) && !key.tag && !key.anchor)
-  if (!simple) return text.slice(key.range?.[0] ?? 0, key.range?.[1] ?? 0)
-  return shown(key)
+/** The same whatever the layout; also of a key that is a list or a map. */
+function nameOf(key: Node | null): string {
+  if (isAlias(key)) return `*${key.source}`
+  if (key && !isScalar(key)) return JSON.stringify(key)
+  const properties = [key?.tag, key?.anchor && `&${key.anchor}`].filter(Boolean)
+  return [...properties, shown(key)].join(' ')
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────
