@@ -1,4 +1,5 @@
 /** Merging by field: what JSON and YAML have in common. */
+import { compareKeys } from '../keys.ts'
 import type { MergeOptions } from './merge.ts'
 import { mergeOrder, mergeSequences } from './sequence.ts'
 import { pick } from './text.ts'
@@ -58,11 +59,10 @@ export function idOf(
   meta: string,
   parts: Iterable<[string, { id: number }]>,
 ): number {
-  const pairs = [...parts].map(([name, { id }]) =>
-    kind === 'list' ? id : `${numbers(name)}:${id}`,
-  )
+  const list = kind === 'list'
+  const pairs = [...parts].map(([name, { id }]) => (list ? `${id}` : `${numbers(name)}:${id}`))
   // The order of a map's fields is layout.
-  const content = kind === 'list' ? pairs : pairs.sort()
+  const content = list ? pairs : pairs.sort(compareKeys)
   return numbers(`${kind} ${numbers(meta)} ${content.join(' ')}`)
 }
 

@@ -79,82 +79,83 @@ describe('a set of lines', () => {
   })
 })
 
+const table = file('id,name,city', '1,Ann,Rome', '2,Bob,Oslo')
+
+const cases: [promise: string, base: string, sides: string[], outcome: string][] = [
+  [
+    'cells and rows of each side',
+    table,
+    [
+      file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo'),
+      file('id,name,city', '1,Anna,Rome', '3,Cid,Bonn'),
+    ],
+    file('id,name,city', '1,Anna,Bern', '3,Cid,Bonn'),
+  ],
+  [
+    'one cell, two ways',
+    table,
+    [
+      file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo'),
+      file('id,name,city', '1,Ann,Paris', '2,Bob,Oslo'),
+    ],
+    'both-changed 1',
+  ],
+  [
+    'a row removed and changed',
+    table,
+    [file('id,name,city', '1,Ann,Rome'), file('id,name,city', '1,Ann,Rome', '2,Bo,Oslo')],
+    'both-changed 2',
+  ],
+  [
+    'columns added and removed, beside rows',
+    table,
+    [file('id,age,name', '1,7,Ann', '2,8,Bob'), file('id,name,city', '1,Ann,Rome', '3,Cid,')],
+    'both-changed 2',
+  ],
+  [
+    'a column removed, beside a row removed and one added',
+    table,
+    [file('id,name', '1,Ann', '2,Bob'), file('id,name,city', '1,Ann,Rome', '3,Cid,')],
+    file('id,name', '1,Ann', '3,Cid'),
+  ],
+  [
+    'a column removed where another side wrote',
+    table,
+    [file('id,name', '1,Ann', '2,Bob'), file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo')],
+    'both-changed 1',
+  ],
+  [
+    'a column added, beside a row',
+    table,
+    [file('id,name,age,city', '1,Ann,7,Rome', '2,Bob,8,Oslo'), `${table}3,Cid,Bonn\n`],
+    file('id,name,age,city', '1,Ann,7,Rome', '2,Bob,8,Oslo', '3,Cid,,Bonn'),
+  ],
+  [
+    'quotes stay, and come where they are needed',
+    file('id,"name"', '1,"Ann"'),
+    [file('id,"name"', '1,"Ann, ""A"""'), file('id,"name",x', '1,"Ann",y')],
+    file('id,"name",x', '1,"Ann, ""A""",y'),
+  ],
+  [
+    'line breaks in a cell',
+    'id,note,x\n1,"a\nb",1\n',
+    ['id,note,x\n1,"a\nb",2\n', 'id,note,x\n1,"a\nc",1\n'],
+    'id,note,x\n1,"a\nc",2\n',
+  ],
+  [
+    'semicolons',
+    file('id;a;b', '1;1,5;1'),
+    [file('id;a;b', '1;2,5;1'), file('id;a;b', '1;1,5;2')],
+    file('id;a;b', '1;2,5;2'),
+  ],
+  ['a key twice', table, [`${table}2,B,O\n`, `${table}3,C,P\n`], 'duplicate-key 2'],
+  ['a column twice', table, [file('id,id', '1,2'), `${table}3,C,P\n`], 'duplicate-key id'],
+  ['too many cells', table, [`${table}3,C\n`, `${table}4,C,P\n`], 'malformed 4'],
+  ['a quote left open', table, [`${table}3,"C,P\n`, `${table}4,C,P\n`], 'malformed 4:1'],
+]
+
 describe('CSV', () => {
   const csv = { key: 'a.csv' }
-  const base = file('id,name,city', '1,Ann,Rome', '2,Bob,Oslo')
-
-  const cases: [promise: string, base: string, sides: string[], outcome: string][] = [
-    [
-      'cells and rows of each side',
-      base,
-      [
-        file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo'),
-        file('id,name,city', '1,Anna,Rome', '3,Cid,Bonn'),
-      ],
-      file('id,name,city', '1,Anna,Bern', '3,Cid,Bonn'),
-    ],
-    [
-      'one cell, two ways',
-      base,
-      [
-        file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo'),
-        file('id,name,city', '1,Ann,Paris', '2,Bob,Oslo'),
-      ],
-      'both-changed 1',
-    ],
-    [
-      'a row removed and changed',
-      base,
-      [file('id,name,city', '1,Ann,Rome'), file('id,name,city', '1,Ann,Rome', '2,Bo,Oslo')],
-      'both-changed 2',
-    ],
-    [
-      'columns added and removed, beside rows',
-      base,
-      [file('id,age,name', '1,7,Ann', '2,8,Bob'), file('id,name,city', '1,Ann,Rome', '3,Cid,')],
-      'both-changed 2',
-    ],
-    [
-      'a column removed, beside a row removed and one added',
-      base,
-      [file('id,name', '1,Ann', '2,Bob'), file('id,name,city', '1,Ann,Rome', '3,Cid,')],
-      file('id,name', '1,Ann', '3,Cid'),
-    ],
-    [
-      'a column removed where another side wrote',
-      base,
-      [file('id,name', '1,Ann', '2,Bob'), file('id,name,city', '1,Ann,Bern', '2,Bob,Oslo')],
-      'both-changed 1',
-    ],
-    [
-      'a column added, beside a row',
-      base,
-      [file('id,name,age,city', '1,Ann,7,Rome', '2,Bob,8,Oslo'), `${base}3,Cid,Bonn\n`],
-      file('id,name,age,city', '1,Ann,7,Rome', '2,Bob,8,Oslo', '3,Cid,,Bonn'),
-    ],
-    [
-      'quotes stay, and come where they are needed',
-      file('id,"name"', '1,"Ann"'),
-      [file('id,"name"', '1,"Ann, ""A"""'), file('id,"name",x', '1,"Ann",y')],
-      file('id,"name",x', '1,"Ann, ""A""",y'),
-    ],
-    [
-      'line breaks in a cell',
-      'id,note,x\n1,"a\nb",1\n',
-      ['id,note,x\n1,"a\nb",2\n', 'id,note,x\n1,"a\nc",1\n'],
-      'id,note,x\n1,"a\nc",2\n',
-    ],
-    [
-      'semicolons',
-      file('id;a;b', '1;1,5;1'),
-      [file('id;a;b', '1;2,5;1'), file('id;a;b', '1;1,5;2')],
-      file('id;a;b', '1;2,5;2'),
-    ],
-    ['a key twice', base, [`${base}2,B,O\n`, `${base}3,C,P\n`], 'duplicate-key 2'],
-    ['a column twice', base, [file('id,id', '1,2'), `${base}3,C,P\n`], 'duplicate-key id'],
-    ['too many cells', base, [`${base}3,C\n`, `${base}4,C,P\n`], 'malformed 4'],
-    ['a quote left open', base, [`${base}3,"C,P\n`, `${base}4,C,P\n`], 'malformed 4:1'],
-  ]
 
   it.each(cases)('%s', (_, from, sides, wanted) => check(from, sides, wanted, csv))
 
