@@ -8,7 +8,6 @@ import type { RunNumber } from '../src/model.ts'
 import type { Attempt } from './attempt.ts'
 import { carryOut, type Work } from './carry-out.ts'
 import { createCommitter } from './commit.ts'
-import { expectKept } from './keep.ts'
 import { type ByteBudget, eachLimited } from './lanes.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
@@ -36,7 +35,7 @@ export async function applyLane(
   const context = await contextOf(deps, run)
   const commits = createCommitter(deps, context, attempt.fence)
   const work: Work = { deps, context, attempt, commits, lane: kind, lost: new Map() }
-  const limit = context.dataset.limits.concurrency
+  const limit = context.dataset.limits.concurrency ?? transfersMax
   let done = 0
   for (let round = 0; ; round++) {
     let left = 0
@@ -63,32 +62,22 @@ export async function applyLane(
 async function applyPage(
   work: Work,
   page: ItemRecord[],
-  limit: number | null,
+  limit: number,
   look: boolean,
 ): Promise<number> {
   let again = 0
-  let noteKept = async (): Promise<void> => undefined
   try {
     await checkRevs(work, page)
-    const todo = page.filter(({ state }) => state === STATES[work.lane])
-    noteKept = await expectKept(work.deps, work.context, todo, work.attempt.signal)
-    await eachLimited(page, limit ?? lanesFor(todo), async (record) => {
+    await eachLimited(page, limit, async (record) => {
       if (record.state !== STATES[work.lane]) return
       await carryOut(work, record, look)
       if (record.state === STATES[work.lane] && record.tries < actionTriesMax) again++
     })
   } finally {
     // What was done is committed even when the rest is cancelled.
-    await noteKept()
     await work.commits.flush()
   }
   return again
-}
-
-/** Where content goes to the vault first, as many keys may wait for that as for their puts: each
- *  location has its own limit of calls, and neither keeps the other waiting. */
-function lanesFor(todo: ItemRecord[]): number {
-  return todo.some(({ item }) => item && item.rescues.length > 0) ? 2 * transfersMax : transfersMax
 }
 
 /** A row that a later run changed since it was planned: the key is left to the next scan. */

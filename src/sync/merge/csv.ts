@@ -1,6 +1,5 @@
 /** CSV: rows by their key, cells by column. */
 import { CsvError, parse } from 'csv-parse/sync'
-import { compareKeys } from '../keys.ts'
 import { firstThatSays } from './draft.ts'
 import { draftByLines, endedOf } from './lines.ts'
 import { mergeOrder } from './sequence.ts'
@@ -123,8 +122,7 @@ function mergeTables(base: Table, sides: Table[], clashes: Clash[]): Table {
   )
   if (delimiter === undefined) clash('the separator', '1', sides)
 
-  const old = contentOf(base)
-  const changed = sides.filter((side) => contentOf(side) !== old)
+  const changed = sides.filter((side) => contentOf(side) !== contentOf(base))
   const versions = [...changed, base]
   const columns: Row = new Map()
   for (const name of mergeOrder(versions.map((table) => table.columns.keys()))) {
@@ -196,10 +194,9 @@ function touched(base: Table, side: Table, id: string): boolean {
 
 /** Equal for tables that say the same: the order of rows and columns is layout. */
 function contentOf({ delimiter, columns, rows }: Table): string {
-  const names = [...columns.keys()].sort(compareKeys)
+  const names = [...columns.keys()].sort()
   const lines = [...rows].map(([id, row]) => [id, ...names.map((name) => row.get(name)?.value)])
-  const sorted = lines.map((line) => JSON.stringify(line)).sort(compareKeys)
-  return JSON.stringify([delimiter, names, sorted])
+  return JSON.stringify([delimiter, names, lines.map((line) => JSON.stringify(line)).sort()])
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────

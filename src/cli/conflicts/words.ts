@@ -1,0 +1,57 @@
+/** Conflicts in words, for people and for scripts. */
+import type { ConflictRecord } from '../../catalog/catalog.ts'
+import type { Contender, Content } from '../../model.ts'
+import { bytes, time } from '../output.ts'
+
+/** The replicas of a side. */
+export function replicasOf({ replicas, deletedAt }: Contender): string[] {
+  return [...replicas.map(({ replica }) => replica), ...deletedAt]
+}
+
+/** `1.2 KiB at aws = office`, `deleted at gcp`. */
+export function sideWords(contender: Contender): string {
+  // Nobody shows the agreed content any more: its replicas changed, or can't be reached now.
+  const who = replicasOf(contender).join(' = ') || 'what was agreed'
+  return contender.content === null
+    ? `deleted at ${who}`
+    : `${bytes(contender.content.size)} at ${who}`
+}
+
+export function sidesWords({ conflict }: ConflictRecord): string {
+  return conflict.contenders.map(sideWords).join(' / ')
+}
+
+/** `sha256 ab12cd34…`, by the strongest that is known. */
+export function digestWords({ digests }: Content): string {
+  for (const algorithm of ['sha256', 'md5', 'crc32c'] as const) {
+    const hex = digests[algorithm]
+    if (hex !== undefined) return `${algorithm} ${hex.slice(0, 12)}`
+  }
+  return 'no digest known'
+}
+
+/** `open since …`, `resolved … by …`. */
+export function stateWords({ state, openedAt, endedAt, resolution }: ConflictRecord): string {
+  if (state === 'open') return `open since ${time(openedAt)}`
+  const when = endedAt === null ? '' : ` ${time(endedAt)}`
+  if (state === 'closed') return `ended by itself${when}: the replicas agreed`
+  return `resolved${when} by ${resolution?.strategy ?? 'nobody'}: ${resolution?.rule ?? ''}`
+}
+
+/** A record for scripts: times as ISO 8601. */
+export function shownConflict(record: ConflictRecord) {
+  const { conflict, identity, openedAt, endedAt, ...rest } = record
+  return {
+    ...rest,
+    identity,
+    openedAt: new Date(openedAt).toISOString(),
+    endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
+    head: conflict.head && { run: conflict.head.run, content: conflict.head.content },
+    contenders: conflict.contenders.map((one) => ({
+      content: one.content,
+      replicas: replicasOf(one),
+      at: one.at === null ? null : new Date(one.at).toISOString(),
+      agreed: one.head,
+    })),
+  }
+}

@@ -1,0 +1,212 @@
+/** The conflict inbox, as processes against one server: what a person sees, decides, takes back. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createField, type Dataset, type Field, startUp, type Up } from './served.ts'
+
+let field: Field
+let up: Up
+
+beforeAll(async () => {
+  field = createField()
+  up = await startUp(field.state, field.dataset('none').config)
+})
+
+afterAll(async () => {
+  await up?.stop()
+  field?.remove()
+})
+
+interface Shown {
+  id: number
+  key: string
+  state: string
+  done?: boolean
+  problems?: { reason: string }[]
+  resolution: { by?: string; strategy: string } | null
+  contenders: { content: object | null; replicas: string[] }[]
+  diffs?: { diff: string }[]
+}
+
+const inbox = async (data: Dataset, ...args: string[]) =>
+  (await field.json<{ conflicts: Shown[] }>(data, 'conflicts', 'list', data.name, ...args))
+    .conflicts
+
+const at = (folder: string, key: string) => readFileSync(join(folder, key), 'utf8')
+
+/** Agreed on `base`, then edited on both sides differently: every key is in conflict. */
+async function inConflict(
+  name: string,
+  keys: string[],
+  settings: Record<string, unknown> = {},
+): Promise<Dataset> {
+  const data = field.dataset(name, { 'conflict-resolution': 'manual', ...settings })
+  const write = (folder: string, text: string) => {
+    for (const key of keys) {
+      mkdirSync(join(folder, key, '..'), { recursive: true })
+      writeFileSync(join(folder, key), `${text} of ${key}\n`)
+    }
+  }
+  write(data.one, 'base')
+  expect((await field.tidemark(data, 'sync', name)).code).toBe(0)
+  write(data.one, 'one')
+  write(data.two, 'the other')
+  expect((await field.tidemark(data, 'sync', name)).code).toBe(4)
+  return data
+}
+
+describe('the list', () => {
+  it('is empty where nothing is open, and says so', async () => {
+    const data = field.dataset('quiet')
+    const { code, stdout } = await field.tidemark(data, 'conflicts')
+    expect(stdout).toBe('no conflicts\n')
+    expect(code).toBe(0)
+    expect(await inbox(data)).toEqual([])
+  })
+
+  it('has what is open, and filters by key, prefix, kind, replica and state', async () => {
+    const data = await inConflict('listed', ['dir/a', 'dir/b 100%.txt', 'c'])
+    const { stdout } = await field.tidemark(data, 'conflicts')
+    expect(stdout).toMatch(/^ID +DATASET +KEY .*\n(.*\n){3}3 conflicts; look at one: /)
+    const keys = async (...args: string[]) => (await inbox(data, ...args)).map(({ key }) => key)
+    expect(await keys()).toHaveLength(3)
+    expect(await keys('--prefix', 'dir/b 100%')).toEqual(['dir/b 100%.txt'])
+    expect(await keys('--key', 'c')).toEqual(['c'])
+    expect(await keys('--kind', 'update/delete')).toEqual([])
+    expect(await keys('--replica', 'listed-two')).toHaveLength(3)
+    expect(await keys('--replica', 'elsewhere')).toEqual([])
+    expect(await keys('--only', 'resolved')).toEqual([])
+    const wrong = await field.tidemark(data, 'conflicts', 'list', '--kind', 'odd')
+    expect(wrong.stderr).toContain('[usage-invalid]')
+    expect(wrong.code).toBe(2)
+  })
+})
+
+describe('one conflict', () => {
+  it('is shown with what was agreed, each side, and how they differ', async () => {
+    const data = await inConflict('shown', ['note.txt'], { history: { when: 'agreed' } })
+    const [one] = await inbox(data)
+    const { stdout } = await field.tidemark(data, 'conflicts', 'show', `${one?.id}`)
+    expect(stdout).toContain(`conflict ${one?.id} of shown: note.txt`)
+    const texts = [
+      'agreed → shown-one',
+      '-base of note.txt',
+      '+one of note.txt',
+      '+the other of note.txt',
+    ]
+    for (const text of texts) {
+      expect(stdout).toContain(text)
+    }
+    const lost = await inConflict('lost', ['gone.txt'])
+    const shown = await field.tidemark(lost, 'conflicts', 'show', `${(await inbox(lost))[0]?.id}`)
+    expect(shown.stdout).toContain('nobody has it any more')
+    expect(shown.stdout).toContain('lost-one → lost-two')
+    const none = await field.tidemark(data, 'conflicts', 'show', '99999')
+    expect(none.stderr).toContain('[conflict-unknown]')
+  })
+})
+
+describe('resolving', () => {
+  it('takes a side: everywhere that content, and nothing else is touched', async () => {
+    const data = await inConflict('taken', ['a', 'b'])
+    const a = (await inbox(data, '--key', 'a'))[0]
+    const args = ['conflicts', 'resolve', `${a?.id}`, '--take', 'taken-two']
+    const { code, stdout } = await field.tidemark(data, ...args)
+    expect(stdout).toContain('takes what taken-two has')
+    expect(code).toBe(0)
+    expect([at(data.one, 'a'), at(data.two, 'a')]).toEqual(Array(2).fill('the other of a\n'))
+    expect([at(data.one, 'b'), at(data.two, 'b')]).toEqual(['one of b\n', 'the other of b\n'])
+    expect((await inbox(data)).map(({ key }) => key)).toEqual(['b'])
+    const [done] = await inbox(data, '--only', 'resolved')
+    expect(done).toMatchObject({
+      state: 'resolved',
+      resolution: { by: expect.stringMatching(/@/) },
+    })
+  })
+
+  it('takes content of a person’s own', async () => {
+    const data = await inConflict('written', ['a'])
+    const file = join(data.one, '..', 'mine')
+    writeFileSync(file, 'both of it\n')
+    const [a] = await inbox(data)
+    const args = ['conflicts', 'resolve', `${a?.id}`, '--content', file]
+    expect((await field.tidemark(data, ...args)).code).toBe(0)
+    expect([at(data.one, 'a'), at(data.two, 'a')]).toEqual(Array(2).fill('both of it\n'))
+    const gone = await field.tidemark(
+      data,
+      'conflicts',
+      'resolve',
+      `${a?.id}`,
+      '--content',
+      'nowhere',
+    )
+    expect(gone.stderr).toContain('[content-unreadable]')
+  })
+
+  it('decides in bulk by a strategy, after a yes', async () => {
+    const data = await inConflict('bulk', ['x/1', 'x/2', 'y'])
+    const args = [
+      'conflicts',
+      'resolve',
+      '--dataset',
+      'bulk',
+      '--prefix',
+      'x/',
+      '--strategy',
+      'largest',
+    ]
+    const asked = await field.tidemark(data, ...args)
+    expect(asked.stdout).toContain('2 conflicts to resolve:')
+    expect(asked.stderr).toContain('[confirmation-needed]')
+    expect(await inbox(data)).toHaveLength(3)
+    expect((await field.tidemark(data, ...args, '--yes')).code).toBe(0)
+    expect(at(data.one, 'x/1')).toBe('the other of x/1\n')
+    expect((await inbox(data)).map(({ key }) => key)).toEqual(['y'])
+  })
+
+  it('is refused before anything is done where it can’t be', async () => {
+    const data = await inConflict('refused', ['a'])
+    const [a] = await inbox(data)
+    const refusal = async (...args: string[]) => {
+      const { stderr, code } = await field.tidemark(data, 'conflicts', 'resolve', ...args)
+      return `${/\[([a-z-]+)\]/.exec(stderr)?.[1]} ${code}`
+    }
+    expect(await refusal(`${a?.id}`)).toBe('usage-missing-argument 2')
+    expect(await refusal('--take', 'refused-one')).toBe('usage-missing-argument 2')
+    expect(await refusal(`${a?.id}`, '--take', 'nobody')).toBe('conflict-no-such-side 2')
+    expect(await refusal(`${a?.id}`, '--strategy', 'best')).toBe('strategy-unknown 2')
+    expect(await refusal('99999', '--take', 'refused-one')).toBe('conflict-unknown 2')
+    expect(await inbox(data)).toHaveLength(1)
+  })
+
+  it('is not done where the key moved on since, and says so', async () => {
+    const data = await inConflict('moved', ['a'])
+    const [a] = await inbox(data)
+    writeFileSync(join(data.one, 'a'), 'edited once more\n')
+    const args = ['conflicts', 'resolve', `${a?.id}`, '--take', 'moved-two']
+    const { code, stdout } = await field.tidemark(data, ...args)
+    expect(stdout).toContain('not done')
+    expect(code).toBe(3)
+    expect(at(data.one, 'a')).toBe('edited once more\n')
+  })
+})
+
+describe('taking back', () => {
+  it('gives what was agreed before, or the side that lost', async () => {
+    const data = await inConflict('back', ['a'])
+    const [a] = await inbox(data)
+    const id = `${a?.id}`
+    await field.tidemark(data, 'conflicts', 'resolve', id, '--take', 'back-one')
+    expect(
+      (await field.tidemark(data, 'conflicts', 'resolve', id, '--take', 'back-two')).code,
+    ).toBe(0)
+    expect([at(data.one, 'a'), at(data.two, 'a')]).toEqual(Array(2).fill('the other of a\n'))
+    const changed = await field.tidemark(data, 'conflicts', 'undo', id)
+    expect(changed.stderr).toContain('[conflict-not-undoable]')
+    const again = await inConflict('undone', ['a'], { history: { when: 'agreed' } })
+    const [b] = await inbox(again)
+    await field.tidemark(again, 'conflicts', 'resolve', `${b?.id}`, '--take', 'undone-one')
+    expect((await field.tidemark(again, 'conflicts', 'undo', `${b?.id}`)).code).toBe(0)
+    expect([at(again.one, 'a'), at(again.two, 'a')]).toEqual(Array(2).fill('base of a\n'))
+  })
+})
