@@ -31,7 +31,9 @@ export async function verify(
       const heads = place && key ? { place, key } : null
       const verified = await verifyOne(context, session, dataset, heads, stream)
       faults += verified.faults
-      await stream.end({ ...verified, dataset: undefined, faultCount: verified.faults })
+      // Its name and its faults are there already.
+      const { dataset: _, faults: found, ...rest } = verified
+      await stream.end({ ...rest, faultCount: found })
       print(context, verified)
     }
     if (output.json) await output.write(']\n')
