@@ -37,7 +37,7 @@ export async function openConflict(
     if (updated !== null) return updated
     // Whoever asks for a number waits for the other's end: then the other's conflict is there.
     const id = await nextNumber(tx, 'conflict')
-    const ours = await update()
+    const ours = tx.engine === 'postgres' ? await update() : null
     if (ours !== null) return ours
     const opened = { state: 'open' as const, opened_run: run, opened_at: at }
     const row: ConflictsTable = { id, dataset: chain.id, key, ...said, ...opened, ...notEnded }

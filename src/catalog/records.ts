@@ -220,6 +220,8 @@ export type AuditWhat =
   /** Lines of ended runs: more digests are known of their contents. */
   | 'history-completed'
   | 'history-pruned'
+  /** Contents that nothing needs any more are gone from the vault. */
+  | 'vault-swept'
 
 /** What was decided; `by`: `user@host`, `rule: …`, `schedule`, or `tidemark` itself. */
 export interface AuditEvent {

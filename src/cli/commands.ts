@@ -205,7 +205,7 @@ export const commands: CommandRow[] = [
         '--key <key>',
         'log, conflicts: only of this key; verify, sign: the file of the Ed25519 key',
       ],
-      ['--since <time>', 'log, conflicts: since then (2026-01-31, 2026-01-31T09:05Z, 24h, 7d)'],
+      ['--since <time>', 'log, conflicts: since then (2026-01-31T09:05Z, "7d ago")'],
       ['--csv', 'log, conflicts: as CSV'],
       ['--heads <location>', 'verify: against the signed heads at LOCATION[/PREFIX]'],
       ['--to <location>', 'sign: write the signed heads to LOCATION[/PREFIX]'],

@@ -68,8 +68,8 @@ describe('audit log', () => {
     expect(all.stdout.trimEnd().split('\n')).toHaveLength(1 + 1 + keys.length + 1 + 1)
     const one = await audit('log', dataset, '--key', 'plain')
     expect(one.stdout.trimEnd().split('\n')).toHaveLength(3)
-    expect((await audit('log', '--since', '1h')).stdout).toBe(all.stdout)
-    expect((await audit('log', '--since', '2999-01-01')).stdout).toBe('photos\n')
+    expect((await audit('log', '--since', '1h ago')).stdout).toBe(all.stdout)
+    expect((await audit('log', '--since', '-0s')).stdout).toBe('photos\n')
     const { rows } = JSON.parse((await audit('log', '--json', '--key', '🌊')).stdout) as {
       rows: (AuditRow & { detail: object })[]
     }
@@ -90,9 +90,7 @@ describe('audit log', () => {
 
   it('refuses what is no time, no action and no dataset', async () => {
     const { audit } = await filled()
-    for (const since of ['yesterday', '2026-13-45', '5', '7 d']) {
-      expect(error(await audit('log', '--since', since)), since).toBe('usage-invalid')
-    }
+    expect(error(await audit('log', '--since', 'yesterday'))).toBe('time-invalid')
     expect(error(await audit('show'))).toBe('usage-invalid')
     expect(await audit('log', 'nope')).toMatchObject({
       code: 2,
@@ -106,8 +104,9 @@ describe('audit conflicts', () => {
     const { audit } = await filled()
     const { stdout } = await audit('conflicts', dataset)
     expect(stdout.split('\n')).toHaveLength(keys.length + 1)
+    expect(stdout).toMatch(/ 1 {2}photos:plain {2}update\/update {2}opened 1970-.* \(run 1\) {2}/)
     expect(stdout).toMatch(
-      / 1 {2}photos:plain {2}update\/update {2}opened 1970-.*\(run 1\) {2}resolved 1970-.*\(run 1\) {2}prefer, by rule: prefer: here: here won\n$/,
+      / resolved 1970-.* \(run 1\) {2}prefer, by rule: prefer: here: here won\n$/,
     )
     const one = await audit('conflicts', '--key', 'plain')
     expect(one.stdout.match(/conflict-(opened|resolved)/g)).toEqual([

@@ -1,8 +1,9 @@
 /** The commands around a run, as processes against one server: exit codes, words, JSON. */
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RunRecord } from '../../src/catalog/catalog.ts'
+import type { AuditRow, RunRecord } from '../../src/catalog/catalog.ts'
 import type { DatasetStatus } from '../../src/cli/dataset-status.ts'
 import {
   configure,
@@ -262,6 +263,14 @@ describe('pause, resume and cancel', () => {
     expect((await field.tidemark(data, 'resume', 'paused')).code).toBe(0)
     expect((await syncing.ended).code).toBe(0)
     expect(filesIn(data.two)).toEqual(filesIn(data.one))
+    const { rows } = await field.json<{ rows: AuditRow[] }>(data, 'audit', 'log', 'paused')
+    const asked = rows.filter(({ what }) => what.endsWith('-asked'))
+    const by = `${userInfo().username}@${hostname()}`
+    const run = rows.find(({ what }) => what === 'run-begun')?.run
+    expect(asked).toMatchObject([
+      { what: 'pause-asked', by, run },
+      { what: 'resume-asked', by, run },
+    ])
   })
 
   it('a cancelled run ends in order, for all who follow it; the next sync does the rest', async () => {

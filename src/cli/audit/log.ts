@@ -3,8 +3,8 @@ import type { AuditRow, Catalog } from '../../catalog/catalog.ts'
 import { EXIT } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { csvLine } from '../csv.ts'
+import { parseMoment } from '../history/moment.ts'
 import { createJsonStream } from '../json-stream.ts'
-import { moment } from '../moment.ts'
 import { printable, time } from '../output.ts'
 
 const pageRows = 1_000
@@ -17,11 +17,10 @@ export async function log(
   options: CommandOptions,
 ): Promise<number> {
   const { output } = context
-  const { csv, key } = options
-  const since = moment(options, 'since')
+  const { csv, key, since } = options
   const filter = {
     ...(typeof key === 'string' ? { key } : {}),
-    ...(since === undefined ? {} : { since }),
+    ...(typeof since === 'string' ? { since: parseMoment(since, Date.now()) } : {}),
   }
   const stream = createJsonStream(output)
   await stream.begin({}, 'rows')

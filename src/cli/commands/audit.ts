@@ -4,7 +4,7 @@ import { sign } from '../audit/sign.ts'
 import { verify } from '../audit/verify.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { printConflictHistory } from '../conflict-history.ts'
-import { moment } from '../moment.ts'
+import { parseMoment } from '../history/moment.ts'
 import { openSession, type Session } from '../session.ts'
 
 /** What was decided, by whom; and whether that is still what was written. Asks the catalog alone,
@@ -52,14 +52,13 @@ async function conflicts(
   { output }: CommandContext,
   { catalog }: Session,
   dataset: string | undefined,
-  options: CommandOptions,
+  { key, since, csv }: CommandOptions,
 ): Promise<number> {
-  const since = moment(options, 'since')
   const filter = {
     ...(dataset === undefined ? {} : { dataset }),
-    ...(typeof options.key === 'string' ? { key: options.key } : {}),
-    ...(since === undefined ? {} : { since }),
+    ...(typeof key === 'string' ? { key } : {}),
+    ...(typeof since === 'string' ? { since: parseMoment(since, Date.now()) } : {}),
   }
-  await printConflictHistory(output, catalog, filter, options.csv === true)
+  await printConflictHistory(output, catalog, filter, csv === true)
   return EXIT.ok
 }

@@ -6,7 +6,6 @@ import { type Collected, type Collecting, collectVault } from '../../vault/colle
 import { rootOfVault } from '../../vault/vault.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { bytes, count, printable } from '../output.ts'
-import { person } from '../person.ts'
 import { openSession, type Session } from '../session.ts'
 
 /** What the vault has (`tidemark vault`), what of it may go (`gc`), and whether it is all there
@@ -65,12 +64,25 @@ const gc: Act = async (context, { config }, parts, options) => {
   const datasets = new Map(config.datasets.map((one) => [one.name, one.history]))
   const collected = await collectVault(parts, {
     retentionOf: (name) => datasets.get(name) ?? null,
-    ...{ dryRun, by: person(), signal: context.signal },
+    ...{ dryRun, by: context.by, signal: context.signal },
   })
+  if (!dryRun && collected.objects > 0) await tellSwept(context, parts, collected)
   const exit = collected.failed.length > 0 ? EXIT.partial : EXIT.ok
   context.output.result({ ...collected, dryRun, exit })
   tellCollected(context, collected, dryRun)
   return exit
+}
+
+/** Content is nobody's own: all datasets are told. */
+async function tellSwept(
+  { by }: CommandContext,
+  { catalog }: Collecting,
+  { objects, bytes }: Collected,
+): Promise<void> {
+  for (const dataset of await catalog.datasetNames()) {
+    const detail = { objects, bytes }
+    await catalog.record(dataset, { run: null, key: null, what: 'vault-swept', by, detail })
+  }
 }
 
 function tellCollected({ output }: CommandContext, collected: Collected, dryRun: boolean): void {
