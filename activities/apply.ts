@@ -34,7 +34,14 @@ export async function applyLane(
   const [kind, number] = lane.split('/') as ['range' | 'deletes' | 'blocked', string | undefined]
   const context = await contextOf(deps, run)
   const commits = createCommitter(deps, context, attempt.fence)
-  const work: Work = { deps, context, attempt, commits, lane: kind, lost: new Map() }
+  let sending = 0
+  const work: Work = {
+    ...{ deps, context, attempt, commits, lane: kind, lost: new Map() },
+    sending(bytes) {
+      sending += bytes
+      attempt.tell({ sending })
+    },
+  }
   const limit = context.dataset.limits.concurrency ?? transfersMax
   let done = 0
   for (let round = 0; ; round++) {

@@ -32,6 +32,8 @@ export interface Work {
   lane: 'range' | 'deletes' | 'blocked'
   /** Replicas that refuse everything now (a wrong credential, a full disk): not asked again. */
   lost: Map<string, StoreError>
+  /** `TransferContext.sending` */
+  sending(bytes: number): void
 }
 
 /** After these nothing else will succeed at that replica. */
@@ -241,6 +243,7 @@ async function fromAnySource(
     clock: deps.clock,
     signal: attempt.signal,
     fence: attempt.fence,
+    sending: work.sending,
   }
   let failure: SourceError | null = null
   for await (const origin of originsOf(work, item, targets)) {

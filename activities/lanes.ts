@@ -25,6 +25,7 @@ export async function eachLimited<T>(
 }
 
 export interface ByteBudget {
+  total: number
   /** Resolves when `bytes` are free (or nothing else is held); gives what frees them again. */
   take(bytes: number): Promise<() => void>
 }
@@ -42,6 +43,7 @@ export function createByteBudget(total: number): ByteBudget {
     }
   }
   return {
+    total,
     async take(bytes) {
       await new Promise<void>((start) => {
         waiting.push({ bytes, start })

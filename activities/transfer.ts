@@ -1,12 +1,13 @@
 /**
  * A key's bytes from where they are to where they should be: pinned reads, conditional writes,
- * verified. One read feeds every target, where the object is small enough to be held whole.
+ * verified. One read feeds every target.
  */
 import type { Connector, ReadResult, WriteOptions } from '../connectors/connector.ts'
 import { createDigester, digestProblem, digestsOf } from '../connectors/digests.ts'
 import type { Catalog } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Entry, Key, Metadata, PlanItem, Token } from '../src/model.ts'
+import { type Branch, fanOut } from './fan-out.ts'
 import type { ByteBudget } from './lanes.ts'
 
 export interface Target {
@@ -20,6 +21,9 @@ export interface TransferContext {
   clock(): number
   signal: AbortSignal
   fence(): Promise<void>
+  /** Told of bytes of large objects as they go out, to each target; and, negative, when that write
+   *  has ended: then they are its outcome's. */
+  sending(bytes: number): void
 }
 
 /** Where the content is read: pinned, at a replica or in the vault. */
@@ -167,46 +171,99 @@ async function readVerified(
   return { bytes, entry }
 }
 
-/** One target after the other, each with a read of its own: memory holds a few parts of one. */
+/** One read for as many targets at a time as the budget has room for. */
 async function moveLarge(
   item: PlanItem,
   source: Origin,
   targets: Target[],
   context: TransferContext,
 ): Promise<Map<Target, Written | StoreError>> {
+  // In one order for all items: see `feed`.
+  const left = targets.toSorted((a, b) => (a.connector.name < b.connector.name ? -1 : 1))
   const results = new Map<Target, Written | StoreError>()
-  for (const target of targets) {
-    results.set(target, await outcomeOf(() => streamTo(item, source, target, context)))
+  while (left.length > 0) {
+    const group = left.splice(0, fitting(left, context.budget.total))
+    for (const [target, result] of await feed(item, source, group, context)) {
+      results.set(target, result)
+    }
   }
   return results
 }
 
-async function streamTo(
+/** How many of them, from the first, hold no more than `total` bytes together; at least one. */
+function fitting(targets: Target[], total: number): number {
+  let bytes = 0
+  const beyond = targets.findIndex((target) => {
+    bytes += inFlightBytes(target)
+    return bytes > total
+  })
+  return beyond < 0 ? targets.length : Math.max(beyond, 1)
+}
+
+/** What a connector may hold of one stream: the parts that are under way. */
+const inFlightBytes = ({ connector }: Target) => 4 * connector.traits.partBytes
+
+async function feed(
   item: PlanItem,
   source: Origin,
-  { connector, expect }: Target,
+  targets: Target[],
   context: TransferContext,
-): Promise<Written> {
-  const content = item.head.content as Content
-  // Parts in flight: what a connector may hold of one stream.
-  const release = await context.budget.take(4 * connector.traits.partBytes)
+): Promise<[Target, Written | StoreError][]> {
+  const bytes = targets.reduce((sum, target) => sum + inFlightBytes(target), 0)
+  const release = await context.budget.take(bytes)
   try {
     const { entry, body } = await openSource(source, context)
-    const target = { connector, expect }
-    const metadata = await metadataFor(item, entry, source, target, context)
-    const stream = verifiedStream(body, content, source.name, item.key)
-    const session = await sessionFor(connector.name, item.key, context)
-    // The stream checks itself at its end: what throws there is never committed.
-    const options = writeOptions(context, content.size, metadata, {})
-    const result = await connector
-      .write(item.key, stream.body, expect, { ...options, session })
-      // However the connector words it: a stream that broke is the source's failure.
-      .catch((error) => Promise.reject(stream.failure() ?? error))
-    const digests = stream.digests()
-    return written(connector, item.key, result, { size: content.size, digests, metadata })
+    const stream = verifiedStream(body, item.head.content as Content, source.name, item.key)
+    const branches = fanOut(stream.body, targets.length, context.sending)
+    const writes: Promise<[Target, Written | StoreError]>[] = []
+    for (const [i, target] of targets.entries()) {
+      const branch = branches[i] as Branch
+      const write = outcomeOf(() =>
+        streamTo(item, { source, entry, stream, branch }, target, context),
+      )
+        .then((result): [Target, Written | StoreError] => [target, result])
+        .finally(() => {
+          branch.leave()
+          context.sending(-branch.bytes())
+        })
+      // Looked at below, when all have ended.
+      write.catch(() => undefined)
+      writes.push(write)
+      // A write waits for its turn at its store and, from then on, for the others' chunks. Begun one
+      // by one, in one order, no two items can each have the turn that the other waits for.
+      await branch.begun
+    }
+    await Promise.allSettled(writes)
+    return await Promise.all(writes)
   } finally {
     release()
   }
+}
+
+interface Feed {
+  source: Origin
+  entry: Entry
+  stream: ReturnType<typeof verifiedStream>
+  branch: Branch
+}
+
+async function streamTo(
+  item: PlanItem,
+  { source, entry, stream, branch }: Feed,
+  target: Target,
+  context: TransferContext,
+): Promise<Written> {
+  const { connector, expect } = target
+  const { size } = item.head.content as Content
+  const metadata = await metadataFor(item, entry, source, target, context)
+  const session = await sessionFor(connector.name, item.key, context)
+  // The stream checks itself at its end: what throws there is never committed.
+  const options = writeOptions(context, size, metadata, {})
+  const result = await connector
+    .write(item.key, branch, expect, { ...options, session })
+    // However the connector words it: a stream that broke is the source's failure.
+    .catch((error) => Promise.reject(stream.failure() ?? error))
+  return written(connector, item.key, result, { size, digests: stream.digests(), metadata })
 }
 
 /** Hashes what passes, and throws at the end what doesn't match: then nothing is committed. */
