@@ -1,6 +1,8 @@
 /** A run's live progress on standard error: one line that is rewritten on a terminal. */
+import { defaultPayloadConverter } from '@temporalio/common'
 import { type Progress, progress as progressQuery } from '../../workflows/messages.ts'
 import type { RunMode, RunRecord } from '../catalog/catalog.ts'
+import type { TemporalClient } from '../temporal/connection.ts'
 import type { CommandContext } from './command.ts'
 import { bytes, count, duration } from './output.ts'
 import type { ServedSession } from './serve.ts'
@@ -21,7 +23,7 @@ export function showProgress(
   dataset: string,
 ): ProgressView {
   const begun = performance.now()
-  const ask = phaseOf(session)
+  const ask = whereabouts(session)
   const speed = createSpeed()
   let shown = ''
   let printedAt = begun
@@ -40,10 +42,11 @@ export function showProgress(
     async show(record) {
       if (json || record.state !== 'running') return
       if (!announced) announce(record)
-      const phase = ask(record)
+      const { phase, sending } = ask(record)
       const tellsPause = phase?.paused === true && !paused
       paused = phase?.paused ?? paused
-      const line = lineOf(record, phase, speed(record.counts.bytes), performance.now() - begun)
+      const moved = { sending, speed: speed(record.counts.bytes + sending) }
+      const line = lineOf(record, phase, moved, performance.now() - begun)
       if (stderr.isTTY) {
         stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns || 100) - 1)}`)
         shown = line
@@ -59,26 +62,53 @@ export function showProgress(
   }
 }
 
-/** What the workflow said last of where it stands; asked in the background. */
-function phaseOf({ temporal }: ServedSession): (record: RunRecord) => Progress | null {
-  let latest: Progress | null = null
+interface Whereabouts {
+  /** What the workflow said last of where it stands; null: nothing yet. */
+  phase: Progress | null
+  /** Bytes of large objects that are on their way: their counts come when they are whole. */
+  sending: number
+}
+
+/** Asked in the background. */
+function whereabouts({ temporal }: ServedSession): (record: RunRecord) => Whereabouts {
+  const latest: Whereabouts = { phase: null, sending: 0 }
   let askedAt = performance.now()
   return ({ workflowId }) => {
     if (performance.now() - askedAt > askEveryMs) {
       askedAt = performance.now()
       const { client, connection } = temporal
-      const query = () => client.workflow.getHandle(workflowId).query(progressQuery)
-      connection.withDeadline(Date.now() + 5_000, query).then(
-        (said) => {
-          latest = said
-        },
-        () => {
+      const ask = <T>(call: () => Promise<T>, told: (said: T) => void) => {
+        connection.withDeadline(Date.now() + 5_000, call).then(told, () => {
           // A run that ends, or whose worker is busy, says nothing: the counts are shown without.
+        })
+      }
+      const query = () => client.workflow.getHandle(workflowId).query(progressQuery)
+      ask(query, (said) => {
+        latest.phase = said
+      })
+      ask(
+        () => sendingIn(temporal, workflowId),
+        (said) => {
+          latest.sending = said
         },
       )
     }
     return latest
   }
+}
+
+/** By the heartbeats of the run's activities and of its ranges'. */
+async function sendingIn({ client }: TemporalClient, workflowId: string): Promise<number> {
+  const describe = async (id: string) => (await client.workflow.getHandle(id).describe()).raw
+  const run = await describe(workflowId)
+  const ranges = await Promise.all(
+    (run.pendingChildren ?? []).map((child) => describe(child.workflowId ?? '')),
+  )
+  const activities = [run, ...ranges].flatMap(({ pendingActivities }) => pendingActivities ?? [])
+  const beats = activities.flatMap(({ heartbeatDetails }) => heartbeatDetails?.payloads ?? [])
+  return beats
+    .map((beat) => defaultPayloadConverter.fromPayload<{ sending?: number } | null>(beat))
+    .reduce((sum, beat) => sum + (beat?.sending ?? 0), 0)
 }
 
 /** Bytes a second over the last few seconds; null: too early to say. */
@@ -98,13 +128,14 @@ function createSpeed(): (bytes: number) => number | null {
 function lineOf(
   { counts, dataset, mode }: RunRecord,
   phase: Progress | null,
-  bytesPerSecond: number | null,
+  moved: { sending: number; speed: number | null },
   ms: number,
 ): string {
-  const speed = bytesPerSecond ? `, ${bytes(Math.round(bytesPerSecond))}/s` : ''
+  const speed = moved.speed ? `, ${bytes(Math.round(moved.speed))}/s` : ''
   const parts = [`${count(counts.scanned, 'key')} scanned`]
   if (mode === 'plan') parts.push(`${count(counts.planned, 'key')} to change`)
   else parts.push(`${counts.puts.toLocaleString('en-US')} written (${bytes(counts.bytes)}${speed})`)
+  if (moved.sending > 0) parts.push(`${bytes(moved.sending)} on the way`)
   if (counts.deletes > 0) parts.push(`${counts.deletes.toLocaleString('en-US')} deleted`)
   if (counts.failed > 0) parts.push(`${counts.failed.toLocaleString('en-US')} failed`)
   const what = phase?.paused ? `paused (tidemark resume ${dataset})` : wordsOf(phase, mode)

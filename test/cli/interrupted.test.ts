@@ -7,7 +7,7 @@ import type { DatasetStatus } from '../../src/cli/dataset-status.ts'
 import { isLocked } from '../../src/temporal/process-lock.ts'
 import { isAlive, type ProcessMark } from '../../src/temporal/processes.ts'
 import type { Started } from './process.ts'
-import { createField, type Dataset, type Field, filesIn, fill, until } from './served.ts'
+import { configure, createField, type Dataset, type Field, filesIn, fill, until } from './served.ts'
 
 /** 30 files, that take several seconds. */
 function slowField(): { field: Field; data: Dataset } {
@@ -64,6 +64,23 @@ describe('Ctrl-C', () => {
     // What it says that it wrote is there, whole, and nothing else.
     expect(filesIn(data.two)).toHaveLength(run?.counts.puts as number)
     expect((await field.tidemark(data, 'verify')).stdout).not.toMatch(/^[*!-]/m)
+  })
+})
+
+describe('a large object', () => {
+  it('shows how much of it is on its way before it is whole', async () => {
+    const { field, data } = slowField()
+    configure(data, { limits: { bandwidth: '2MB' } })
+    writeFileSync(join(data.one, 'large'), Buffer.alloc(24_000_000, 1))
+    const syncing = field.start(data, 'sync')
+    let said = ''
+    syncing.child.stderr?.on('data', (text: string) => {
+      said += text
+    })
+    await until(() => /30 written \(.*, \d.* on the way/.test(said))
+    pressCtrlC(syncing)
+    expect((await syncing.ended).code).toBe(130)
+    expect(filesIn(data.two)).toHaveLength(30)
   })
 })
 
