@@ -229,8 +229,8 @@ async function feed(
       // Looked at below, when all have ended.
       write.catch(() => undefined)
       writes.push(write)
-      // A write waits for its turn at its store and, from then on, for the others' chunks. Begun one
-      // by one, in one order, no two items can each have the turn that the other waits for.
+      // A write waits for its turn at its store and, from then on, for the others' chunks. Begun
+      // one by one, in one order, no two items can each have the turn that the other waits for.
       await branch.begun
     }
     await Promise.allSettled(writes)
@@ -287,7 +287,8 @@ function verifiedStream(
       if (problem) throw corrupt(source, key, problem)
     } catch (error) {
       failure = asSourceError(error)
-      throw failure
+      // In its own words: by its code a connector knows whether its parts are worth keeping.
+      throw error
     }
   }
   return { body: stream(), digests: () => digests, failure: () => failure }
