@@ -116,7 +116,9 @@ describe('a key that a person wants back', () => {
   ])('%s', (_, shown, given, expected) => {
     expect(words(decide(shown, given))).toBe(expected)
   })
+})
 
+describe('what came later', () => {
   it.each<[string, string[], Given, string]>([
     ['an edit', ['now', 'edit', 'now'], { wanted: 'one' }, 'left later-work B'],
     ['a delete', ['now', 'now', 'gone'], { wanted: 'one' }, 'left later-work C'],
@@ -174,7 +176,9 @@ describe('a key that a person wants back', () => {
   ])('%s is no later work', (_, shown, given, expected) => {
     expect(words(decide(shown, given))).toBe(expected)
   })
+})
 
+describe('what is decided', () => {
   it.each<[string, Given]>([
     ['another version became the head', { wanted: 'one', decidedOn: 3 }],
     ['the key came again', { wanted: 'one', decidedOn: null }],
