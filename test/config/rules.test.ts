@@ -148,7 +148,11 @@ describe('what cannot be meant is refused', () => {
   it.each([
     ['a rule without a strategy', '{ match: "*.json" }', 'config-invalid-value'],
     ['an unknown one', '{ strategy: newest }', 'config-invalid-value'],
-    ['an option of another', '{ strategy: largest, as: "{name}.{time}{ext}" }', 'config-invalid-value'],
+    [
+      'an option of another',
+      '{ strategy: largest, as: "{name}.{time}{ext}" }',
+      'config-invalid-value',
+    ],
     ['prefer without a location', '{ strategy: prefer }', 'config-invalid-value'],
     ['prefer beside another', '{ strategy: merge, prefer: a }', 'config-invalid-value'],
     [
