@@ -107,7 +107,7 @@ it('one that waits for ever is ended with its run', async () => {
 
 it('one that eats memory is ended', async () => {
   const custom = moduleOf(
-    'export default () => { const all: string[][] = []; for (;;) all.push(new Array(1e6).fill("x")) }',
+    'export default () => { for (const all: string[][] = []; ; ) all.push(new Array(1e6).fill("x")) }',
   )
   const answer = await askModule(custom, { ...nothing, sides: [] }, signal, 30_000)
   expect(answer).toMatchObject({ failed: { code: 'custom-memory' } })
