@@ -108,7 +108,7 @@ it('what it falls back on decides among those that are left', () => {
   const conflict = conflictOf(states, texts)
   if (!conflict) throw new Error('no conflict')
   const by = (strategy: Strategy) => decided(conflict, strategy, texts)
-  const prefer = { name: 'prefer', ranks: [['A']] } as const
+  const prefer: Strategy = { name: 'prefer', ranks: [['D']] }
   expect(by({ name: 'update-wins', otherwise: prefer })).toMatchObject({
     kind: 'open',
     tried: [{ code: 'several-updates' }, { code: 'none-preferred' }],
