@@ -1,4 +1,4 @@
-/** Conflicts that a user's module decides: whatever it does, the run goes on and nothing is lost. */
+/** Conflicts that a user’s module decides: whatever it does, the run goes on, nothing is lost. */
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -107,7 +107,9 @@ it('one that waits for ever is ended with its run', async () => {
 
 it('one that eats memory is ended', async () => {
   const custom = moduleOf(
-    'export default () => { for (const all: string[][] = []; ; ) all.push(new Array(1e6).fill("x")) }',
+    `export default () => {
+      for (const all: string[][] = []; ; ) all.push(new Array(1e6).fill("x"))
+    }`,
   )
   const answer = await askModule(custom, { ...nothing, sides: [] }, signal, 30_000)
   expect(answer).toMatchObject({ failed: { code: 'custom-memory' } })
