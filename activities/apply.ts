@@ -8,6 +8,7 @@ import type { RunNumber } from '../src/model.ts'
 import type { Attempt } from './attempt.ts'
 import { carryOut, type Work } from './carry-out.ts'
 import { createCommitter } from './commit.ts'
+import { expectKept } from './keep.ts'
 import { type ByteBudget, eachLimited } from './lanes.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
@@ -42,7 +43,7 @@ export async function applyLane(
       attempt.tell({ sending })
     },
   }
-  const limit = context.dataset.limits.concurrency ?? transfersMax
+  const limit = context.dataset.limits.concurrency
   let done = 0
   for (let round = 0; ; round++) {
     let left = 0
@@ -69,22 +70,32 @@ export async function applyLane(
 async function applyPage(
   work: Work,
   page: ItemRecord[],
-  limit: number,
+  limit: number | null,
   look: boolean,
 ): Promise<number> {
   let again = 0
+  let noteKept = async (): Promise<void> => undefined
   try {
     await checkRevs(work, page)
-    await eachLimited(page, limit, async (record) => {
+    const todo = page.filter(({ state }) => state === STATES[work.lane])
+    noteKept = await expectKept(work.deps, work.context, todo, work.attempt.signal)
+    await eachLimited(page, limit ?? lanesFor(todo), async (record) => {
       if (record.state !== STATES[work.lane]) return
       await carryOut(work, record, look)
       if (record.state === STATES[work.lane] && record.tries < actionTriesMax) again++
     })
   } finally {
     // What was done is committed even when the rest is cancelled.
+    await noteKept()
     await work.commits.flush()
   }
   return again
+}
+
+/** Where content goes to the vault first, as many keys may wait for that as for their puts: each
+ *  location has its own limit of calls, and neither keeps the other waiting. */
+function lanesFor(todo: ItemRecord[]): number {
+  return todo.some(({ item }) => item && item.rescues.length > 0) ? 2 * transfersMax : transfersMax
 }
 
 /** A row that a later run changed since it was planned: the key is left to the next scan. */

@@ -1,4 +1,5 @@
 /** Content into the vault, from whoever has it: what an action takes away, and what is agreed. */
+import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Key, PlanItem, Source } from '../src/model.ts'
 import { baseBytesMax } from '../src/sync/strategies/rules.ts'
@@ -50,10 +51,44 @@ export function keepsAgreed(
 export async function keepAgreed(
   deps: Deps,
   context: RunContext,
-  { key, head, sources, sourceKey = key, vaulted }: PlanItem,
+  item: PlanItem,
   signal: AbortSignal,
 ): Promise<void> {
+  const content = agreedContent(context, item)
+  if (content === null) return
+  const { key, sourceKey = key, sources } = item
+  await keepFromAny(deps, context, { key: sourceKey, content, sources }, signal)
+}
+
+function agreedContent(context: RunContext, { key, head, vaulted }: PlanItem): Content | null {
   const made = head.run === context.record.run
-  if (head.content === null || !made || vaulted || !keepsAgreed(context, key, head.content)) return
-  await keepFromAny(deps, context, { key: sourceKey, content: head.content, sources }, signal)
+  if (head.content === null || !made || vaulted) return null
+  return keepsAgreed(context, key, head.content) ? head.content : null
+}
+
+/**
+ * Says to the vault's index, in one transaction, what a page will keep: its disk is waited for once
+ * instead of for each few keys. Gives what is to be called when the page is done. Where the vault
+ * fails, nothing is said; each key learns of it by itself.
+ */
+export async function expectKept(
+  deps: Deps,
+  context: RunContext,
+  page: ItemRecord[],
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
+  const contents = page.flatMap(({ item }) => {
+    if (item === null) return []
+    const agreed = agreedContent(context, item)
+    return [...item.rescues.map(({ content }) => content), ...(agreed ? [agreed] : [])]
+  })
+  if (contents.length === 0) return async () => undefined
+  try {
+    const vault = await deps.vault(context.config)
+    await vault.expect(contents, signal)
+    return () => vault.flush(signal)
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code === 'cancelled') throw error
+    return async () => undefined
+  }
 }

@@ -5,8 +5,9 @@
  *               (`--only 4 --large 5120 --pairs 1`: 5 GiB in bounded memory)
  *     scan      1 and 5 million keys on two replicas against a full baseline: time and memory
  *     catalog   the catalog's hot methods, on SQLite or PostgreSQL
+ *     history   runs with and without history, replicas and vault in one store
  */
-const names = ['speed', 'scan', 'catalog']
+const names = ['speed', 'scan', 'catalog', 'history']
 const [name = ''] = process.argv.splice(2, 1)
 if (!names.includes(name)) {
   process.stderr.write(`which benchmark? One of: ${names.join(', ')}\n`)

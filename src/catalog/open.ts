@@ -154,6 +154,7 @@ function vaultIndex(on: On): VaultIndex {
   return {
     catalogId: on(vaultObjects.catalogId),
     keepInVault: on(vaultObjects.keepInVault),
+    wroteToVault: on(vaultObjects.wroteToVault),
     findInVault: on(vaultObjects.findInVault),
     vaultObjects: on(vaultObjects.vaultObjects),
     vaultObjectsNamed: on(vaultObjects.vaultObjectsNamed),

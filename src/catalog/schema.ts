@@ -11,7 +11,6 @@ import type {
   RequestRecord,
   RunCounts,
   RunRecord,
-  VaultObject,
   VaultRecord,
 } from './catalog.ts'
 
@@ -71,10 +70,9 @@ export interface VaultObjectsTable {
   /** The content's other digests, as far as they are known: it is found by them, too. */
   md5: string | null
   crc32c: string | null
-  form: VaultObject['form']
   /** Bytes of the content, and bytes that it takes up. */
   size: number
-  stored: number
+  stored: number | null
   state: VaultRecord['state']
   used_at: Time
   place: Json

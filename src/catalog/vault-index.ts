@@ -11,10 +11,9 @@ export interface VaultObject {
   /** `sha256/ab/abcd…`, else `md5/…`: by the strongest digest that was known when it was put. */
   name: string
   content: Content
-  /** As it is, compressed, or a version that a bucket keeps by itself. */
-  form: 'raw' | 'zstd' | 'native'
-  /** Bytes that it takes up. */
-  stored: number
+  /** Bytes that it takes up: as many as the content has, or fewer where it is compressed. null: it
+   *  is not known to have been written. */
+  stored: number | null
   place: VaultPlace
 }
 
@@ -44,6 +43,8 @@ export interface VaultIndex {
    *  what was there (the same sha256 or md5), else the object that was given. What is claimed by a
    *  collection isn't there any more: the given one takes its place. */
   keepInVault(vault: string, objects: VaultObject[], at: number): Promise<VaultObject[]>
+  /** These were written, with so many bytes; where they lie there still. */
+  wroteToVault(vault: string, objects: VaultObject[]): Promise<void>
   /** All that may be these contents, by any digest, and is relied on from `at` on. More than one
    *  only where nothing but a crc32c is known of a content. */
   findInVault(vault: string, contents: Content[], at: number): Promise<VaultObject[][]>

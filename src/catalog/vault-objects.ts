@@ -66,6 +66,26 @@ export async function findInVault(
   })
 }
 
+export async function wroteToVault(
+  store: Store,
+  vault: string,
+  objects: VaultObject[],
+): Promise<void> {
+  await inTransaction(store, (tx) =>
+    overRows(
+      tx,
+      { vault: 'text', name: 'text', place: 'text', stored: 'bigint' },
+      byName(objects).map(({ name, place, stored }) => [
+        ...[vault, name, JSON.stringify(place), stored],
+      ]),
+      (written) =>
+        `update vault_objects set stored = r.stored from ${written}
+         where vault_objects.vault = r.vault and vault_objects.name = r.name
+           and vault_objects.place = r.place`,
+    ),
+  )
+}
+
 function provenSame(a: Content, b: Content): boolean {
   const strong = ({ sha256, md5 }: Digests, other: Digests) =>
     (sha256 !== undefined && other.sha256 !== undefined) ||
@@ -115,7 +135,7 @@ async function use(tx: Store, vault: string, objects: VaultObject[], at: number)
 }
 
 const columns: Record<string, ColumnType> = {
-  ...({ vault: 'text', name: 'text', md5: 'text', crc32c: 'text', form: 'text' } as const),
+  ...({ vault: 'text', name: 'text', md5: 'text', crc32c: 'text' } as const),
   ...({ size: 'bigint', stored: 'bigint', state: 'text', used_at: 'bigint' } as const),
   place: 'text',
 }
@@ -131,7 +151,7 @@ async function upsert(
   objects: VaultObject[],
   at: number,
 ): Promise<VaultObject[]> {
-  const unlessKept = ['md5', 'crc32c', 'form', 'stored', 'place'].map(
+  const unlessKept = ['md5', 'crc32c', 'stored', 'place'].map(
     (column) =>
       `${column} = case when vault_objects.state = 'sweeping'
          then excluded.${column} else vault_objects.${column} end`,
@@ -149,18 +169,18 @@ async function upsert(
   return rows.map(decode)
 }
 
-/** By name: two transactions never wait for each other. */
+/** Two transactions never wait for each other. */
+const byName = (objects: VaultObject[]) => objects.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
 function rowsOf(vault: string, objects: VaultObject[], state: string, at: number) {
-  return objects
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, content: { size, digests }, form, stored, place }) => [
-      ...[vault, name, digests.md5 ?? null, digests.crc32c ?? null, form],
-      ...[size, stored, state, at, JSON.stringify(place)],
-    ])
+  return byName(objects).map(({ name, content: { size, digests }, stored, place }) => [
+    ...[vault, name, digests.md5 ?? null, digests.crc32c ?? null],
+    ...[size, stored, state, at, JSON.stringify(place)],
+  ])
 }
 
 function decode(row: VaultObjectsTable): VaultRecord {
-  const { name, form, size, stored, state, md5, crc32c } = row
+  const { name, size, stored, state, md5, crc32c } = row
   const sha256 = /^sha256\/..\/(.*)$/.exec(name)?.[1]
   const digests: Digests = {
     ...(sha256 && { sha256 }),
@@ -168,7 +188,7 @@ function decode(row: VaultObjectsTable): VaultRecord {
     ...(crc32c && { crc32c }),
   }
   const place = JSON.parse(row.place) as VaultPlace
-  return { name, content: { size, digests }, form, stored, place, state, usedAt: row.used_at }
+  return { name, content: { size, digests }, stored, place, state, usedAt: row.used_at }
 }
 
 // ── all of it ───────────────────────────────────────────────────────────────────────────────────
@@ -212,6 +232,7 @@ export async function vaultSizes({ db }: Store) {
     .select((eb) => eb.fn.countAll<number>().as('objects'))
     .select(sql<number>`cast(coalesce(sum(size), 0) as bigint)`.as('bytes'))
     .select(sql<number>`cast(coalesce(sum(stored), 0) as bigint)`.as('stored'))
+    .where('stored', 'is not', null)
     .groupBy('vault')
     .orderBy('vault')
     .execute()
@@ -275,9 +296,7 @@ export async function forgetSwept(
     overRows(
       tx,
       { vault: 'text', name: 'text', place: 'text' },
-      objects
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-        .map(({ name, place }) => [vault, name, JSON.stringify(place)]),
+      byName(objects).map(({ name, place }) => [vault, name, JSON.stringify(place)]),
       (swept) =>
         `delete from vault_objects where state = 'sweeping'
            and (vault, name, place) in (select r.vault, r.name, r.place from ${swept})`,

@@ -5,7 +5,7 @@ import type { Content, Entry, Key, RunNumber } from '../model.ts'
 import { compareBytes, contentNames } from '../sync/content.ts'
 import type { Collecting } from './collect.ts'
 import { type Line, linesOf, type Need, needsOf, type Retention } from './needs.ts'
-import { isWhole, keyOf, readThrough } from './objects.ts'
+import { keyOf, lookAt, readThrough } from './objects.ts'
 import { rootOfVault, type VaultRoot } from './vault.ts'
 
 export interface CheckOptions {
@@ -80,7 +80,7 @@ async function checkPage(
     const problem = await problemOf(parts, root, row, listed.get(keyOf(row)), options)
     checked.objects++
     checked.bytes += row.content.size
-    checked.stored += row.stored
+    checked.stored += row.stored ?? 0
     const { name, content } = row
     if (problem) checked.bad.push({ name, problem, size: content.size, neededBy: [] })
   })
@@ -94,17 +94,19 @@ async function problemOf(
   { deep, signal }: CheckOptions,
 ): Promise<Bad['problem'] | null> {
   const { store, catalog, clock } = parts
-  const fine = listed !== undefined && isWhole(listed, row)
-  if (fine && !deep) return null
-  const entry = await store.stat(keyOf(row), { signal })
-  if (entry && isWhole(entry, row)) {
-    if (fine && !deep) return null
-    return (await readThrough(store, row, entry, signal)) ? null : 'damaged'
+  const sizes = [row.content.size, row.stored]
+  if (!deep && listed && sizes.includes(listed.size)) return null
+  const there = await lookAt(store, row, signal)
+  if (there?.form) {
+    if (!deep) return null
+    return (await readThrough(store, there.entry, row.content, signal)) ? null : 'damaged'
   }
+  // Said to be put, and never written: nobody took it away.
+  if (there === null && row.stored === null) return null
   // Collected, or put elsewhere, since the page was read.
   const [now] = await catalog.vaultObjectsNamed(root.vault, [row.name])
   if (now?.state !== 'kept' || keyOf(now) !== keyOf(row)) return null
-  if (entry) return 'damaged'
+  if (there) return 'damaged'
   // A run may be writing it just now.
   const young = now.usedAt > clock() - vaultGraceMs && (await isRunning(parts))
   return young ? null : 'missing'
@@ -160,7 +162,7 @@ async function countNeverKept(
   const contents = wanted.map(({ content }) => content as Content)
   // At no time: looking isn't relying on it.
   const found: VaultObject[][] = await catalog.findInVault(vault, contents, 0)
-  const absent = wanted.filter((_, i) => found[i]?.length === 0)
+  const absent = wanted.filter((_, i) => !found[i]?.some(({ stored }) => stored !== null))
   const rows = await catalog.getBaseline(
     dataset,
     absent.map(({ key }) => key),

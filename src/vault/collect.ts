@@ -11,7 +11,7 @@ import { itemsKeptMs, transfersMax, vaultGraceMs } from '../limits.ts'
 import type { Digests, Entry, Key } from '../model.ts'
 import { createMarks, type Marks } from './marks.ts'
 import { linesOf, needsOf, type Retention } from './needs.ts'
-import { keyOf, readThrough } from './objects.ts'
+import { keyOf, lookAt, readThrough } from './objects.ts'
 import { rootOfVault, type VaultParts, type VaultRoot } from './vault.ts'
 
 export type Collecting = VaultParts & { catalog: Catalog }
@@ -115,6 +115,11 @@ async function sweepRows(sweeping: Sweeping): Promise<void> {
     const usedBefore = begun - vaultGraceMs
     const claimedBefore = clock() - claimMsMax
     const found = page.filter((row) => isGarbage(row, sweeping, { usedBefore, claimedBefore }))
+    const unsure = page.filter((row) => {
+      const young = row.usedAt >= usedBefore || row.state === 'sweeping'
+      return row.stored === null && !young && !found.includes(row)
+    })
+    found.push(...(await neverWritten(sweeping, unsure)))
     const names = found.map(({ name }) => name)
     const times = { usedBefore, claimedBefore, at: clock() }
     if (options.dryRun) for (const object of found) countRemoved(sweeping, object)
@@ -122,6 +127,23 @@ async function sweepRows(sweeping: Sweeping): Promise<void> {
     after = page.at(-1)?.name ?? null
     if (page.length < pageRows) return
   }
+}
+
+/** Content that was said to be put, and may not have been: its source moved, or the process died.
+ *  Those that are there are noted as such; gives the others. */
+async function neverWritten(
+  { parts, root, options }: Sweeping,
+  unsure: VaultRecord[],
+): Promise<VaultRecord[]> {
+  const never: VaultRecord[] = []
+  for (const row of unsure) {
+    const there = await lookAt(parts.store, row, options.signal)
+    if (!there?.form) never.push(row)
+    else if (!options.dryRun) {
+      await parts.catalog.wroteToVault(root.vault, [{ ...row, stored: there.entry.size }])
+    }
+  }
+  return never
 }
 
 /** A claim is carried out, marked or not: who needs that content again has put it anew. */
@@ -167,7 +189,7 @@ async function remove(
 function countRemoved({ collected }: Sweeping, { content, stored }: VaultObject): void {
   collected.objects++
   collected.bytes += content.size
-  collected.stored += stored
+  collected.stored += stored ?? 0
 }
 
 // ── what no row tells of ────────────────────────────────────────────────────────────────────────
@@ -209,8 +231,10 @@ async function takeStray(
   if (marks.has(object.content)) {
     // Left alone until it is sure that the other one is there.
     if (row && (await store.stat(keyOf(row), options)) === null) return
-    const whole = row ? null : await readThrough(store, object, entry, options.signal)
-    if (whole) {
+    const named = { ...object.content, size: Number.POSITIVE_INFINITY }
+    const content = row ? null : await readThrough(store, entry, named, options.signal)
+    if (content) {
+      const whole = { ...object, content }
       if (!options.dryRun) await catalog.addToVault(root.vault, [whole], 'kept', clock())
       collected.adopted++
       return
@@ -224,8 +248,8 @@ async function takeStray(
   countRemoved(sweeping, object)
 }
 
-/** `CATALOG/ALGORITHM/AB/ABCD…-N`, `.zst` behind it where it is compressed. */
-const keyForm = /^((sha256|md5)\/([0-9a-f]{2})\/(\3[0-9a-f]+))-[0-9a-f]+(\.zst)?$/
+/** `CATALOG/ALGORITHM/AB/ABCD…-N` */
+const keyForm = /^((sha256|md5)\/([0-9a-f]{2})\/(\3[0-9a-f]+))-[0-9a-f]+$/
 
 function parseKey(
   { key, size }: Entry,
@@ -233,8 +257,7 @@ function parseKey(
 ): { name: string | null; object: VaultObject | null } {
   const found = keyForm.exec(key.slice(prefix.length))
   if (!found) return { name: null, object: null }
-  const [, name = '', algorithm = '', , hex = '', packed] = found
-  const digests: Digests = { [algorithm]: hex }
-  const form = packed ? 'zstd' : 'raw'
-  return { name, object: { name, content: { size, digests }, form, stored: size, place: { key } } }
+  const [, name = '', algorithm = '', , hex = ''] = found
+  const content = { size, digests: { [algorithm]: hex } as Digests }
+  return { name, object: { name, content, stored: size, place: { key } } }
 }

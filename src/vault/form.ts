@@ -27,6 +27,13 @@ export async function compressed(bytes: Uint8Array): Promise<Buffer | null> {
 
 const fast = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
+/** What zstd begins with: RFC 8878, 3.1.1. */
+const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+
+export function looksCompressed(first: Uint8Array): boolean {
+  return magic.equals(first.subarray(0, magic.length))
+}
+
 /** Throws where it isn't what `compressed` made of `size` bytes. */
 export async function decompressed(bytes: Uint8Array, size: number): Promise<Buffer> {
   return await decompressAside(bytes, { maxOutputLength: Math.max(1, size) })

@@ -6,42 +6,46 @@ import type { VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import type { Content, Digests, Entry, Key } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
-import { decompressed } from './form.ts'
+import { decompressed, looksCompressed } from './form.ts'
 
 /** Under a key that was never used. */
-export function newObject(
-  prefix: Key,
-  { size, digests }: Content,
-  form: 'raw' | 'zstd',
-  stored: number,
-): VaultObject {
+export function newObject(prefix: Key, { size, digests }: Content): VaultObject {
   const name = contentNames(digests)[0] as string
-  const key = `${prefix}${name}-${randomBytes(4).toString('hex')}${form === 'zstd' ? '.zst' : ''}`
-  return { name, content: { size, digests }, form, stored, place: { key } }
+  const key = `${prefix}${name}-${randomBytes(4).toString('hex')}`
+  return { name, content: { size, digests }, stored: null, place: { key } }
 }
 
 export function keyOf({ place }: VaultObject): Key {
   return place.key
 }
 
-/** Another release may compress the same content to another length. */
-export function isWhole({ size }: Entry, { form, stored }: VaultObject): boolean {
-  return form === 'zstd' || size === stored
+/** What lies at the object's place; `form` null: it isn't what was written there. Nobody writes
+ *  other content there, and nothing is compressed that doesn't become smaller. */
+export async function lookAt(
+  store: Connector,
+  object: VaultObject,
+  signal: AbortSignal,
+): Promise<{ entry: Entry; form: 'raw' | 'zstd' | null } | null> {
+  const entry = await store.stat(keyOf(object), { signal })
+  if (entry === null) return null
+  if (entry.size === object.content.size) return { entry, form: 'raw' }
+  if (entry.size > object.content.size) return { entry, form: null }
+  const range = { start: 0, end: 4 }
+  const { body } = await store.read(entry.key, entry.token, range, { signal })
+  return { entry, form: looksCompressed(await bytesOf(body)) ? 'zstd' : null }
 }
 
 /** The content as it was put. */
 export async function opened(
   store: Connector,
-  { form, content: kept }: VaultObject,
-  entry: Entry,
-  asked: Content,
+  { entry, form }: { entry: Entry; form: 'raw' | 'zstd' | null },
+  content: Content,
   signal: AbortSignal,
 ): Promise<ReadResult> {
-  const { body } = await store.read(entry.key, entry.token, undefined, { signal })
-  const digests = { ...asked.digests, ...kept.digests }
-  const content = { ...entry, size: kept.size, digests }
-  const plain = form === 'zstd' ? unpacked(store, entry.key, body, kept.size) : body
-  return { entry: content, body: checked(plain, digests, store.name, entry.key) }
+  const { key, token } = entry
+  const { body } = await store.read(key, token, undefined, { signal })
+  const plain = form === 'zstd' ? unpacked(store, key, body, content.size) : body
+  return { entry: { ...entry, ...content }, body: checked(plain, content.digests, store.name, key) }
 }
 
 /** It was whole in memory when it was compressed. */
@@ -81,32 +85,35 @@ export async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(chunks)
 }
 
-/** Reads it whole: the object with its content's size and all its digests; null where it isn't what
- *  its name says. Throws where the store fails. */
+/** Reads it whole: its content's size and all its digests; null where it isn't the content. Throws
+ *  where the store fails. `size`: Infinity where it isn't known. */
 export async function readThrough(
   store: Connector,
-  object: VaultObject,
   entry: Entry,
+  { size, digests }: Content,
   signal: AbortSignal,
-): Promise<VaultObject | null> {
-  const digester = createDigester()
-  let size = 0
-  const content = { size: contentSizeMax, digests: object.content.digests }
-  try {
-    const { body } = await opened(store, { ...object, content }, entry, content, signal)
-    for await (const chunk of body) {
-      digester.update(chunk)
-      size += chunk.length
+): Promise<Content | null> {
+  for (const form of ['raw', 'zstd'] as const) {
+    const content = { size: Math.min(size, unpackedMax), digests }
+    const digester = createDigester()
+    let read = 0
+    try {
+      const { body } = await opened(store, { entry, form }, content, signal)
+      for await (const chunk of body) {
+        digester.update(chunk)
+        read += chunk.length
+      }
+      const whole = size === Number.POSITIVE_INFINITY || read === size
+      if (whole) return { size: read, digests: digester.digest() }
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'corrupt') throw error
     }
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'corrupt') throw error
-    return null
   }
-  return { ...object, content: { size, digests: digester.digest() } }
+  return null
 }
 
-/** Of what is compressed, as its content was whole in memory. */
-const contentSizeMax = 2 ** 30
+/** What is compressed was whole in memory before; more than that is nothing of ours. */
+const unpackedMax = 2 ** 30
 
 export function corrupt(location: string, key: Key, problem: string, cause?: unknown): StoreError {
   return new StoreError('corrupt', problem, { location, operation: 'vault', key, cause })

@@ -15,7 +15,7 @@ import { StoreError } from '../errors.ts'
 import type { Content, Digests, Key, Source, Token } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
 import { compressed } from './form.ts'
-import { bytesOf, checked, corrupt, isWhole, keyOf, newObject, opened } from './objects.ts'
+import { bytesOf, checked, corrupt, keyOf, lookAt, newObject, opened } from './objects.ts'
 import { together } from './together.ts'
 
 /** An entry of a replica that is to be kept. */
@@ -27,6 +27,11 @@ export interface VaultSource {
 }
 
 export interface Vault {
+  /** Says in the catalog, all at once, what is about to be put: each put then asks it for nothing.
+   *  Whoever expects flushes, when the puts are done. */
+  expect(contents: Content[], signal: AbortSignal): Promise<void>
+  /** Notes what was written since: so that what is lost can be told from what was never written. */
+  flush(signal: AbortSignal): Promise<void>
   /** Keeps the content, unless it is there. Gives all digests that are known of it afterwards.
    *  Throws what reading or writing threw; the content is in the vault only when it returns. */
   put(source: VaultSource, signal: AbortSignal): Promise<Content>
@@ -65,8 +70,25 @@ export async function rootOfVault(
 /** Content that is to be written: from a replica, or from memory. */
 type Given = { source: VaultSource } | { bytes: Uint8Array }
 
+/** A row that stands for content that is about to be put. */
+interface Reserved {
+  object: VaultObject
+  /** It was made for this put: nothing lies there. */
+  fresh: boolean
+  /** Together with others: what is written is noted together, too. */
+  together: boolean
+  at: number
+}
+
+/** What was expected so long ago (ms) is asked for anew: far less than `vaultGraceMs`. */
+const expectedMsMax = 10 * 60 * 1000
+/** So many contents are expected at a time, at most. */
+const expectedMax = 20_000
+
 export function createVault(parts: VaultParts): Vault {
   const { store, catalog, clock } = parts
+  const expected = new Map<string, Reserved>()
+  let written: VaultObject[] = []
   let known: Promise<VaultRoot> | null = null
 
   /** Asked once; what failed is asked again. */
@@ -80,38 +102,50 @@ export function createVault(parts: VaultParts): Vault {
     }
   }
 
-  const keep = together(async (asked: { vault: string; object: VaultObject }[]) => {
-    const objects = asked.map(({ object }) => object)
-    return await catalog.keepInVault(asked[0]?.vault ?? '', objects, clock())
+  const keep = together(async (asked: { at: VaultRoot; content: Content }[]) => {
+    const objects = asked.map(({ at, content }) => newObject(at.prefix, content))
+    const at = clock()
+    const kept = await catalog.keepInVault(asked[0]?.at.vault as string, objects, at)
+    return kept.map((object, i): Reserved => {
+      const fresh = keyOf(object) === keyOf(objects[i] as VaultObject)
+      return { object, fresh, together: false, at }
+    })
   })
   const find = together(async (asked: { vault: string; content: Content }[]) => {
     const contents = asked.map(({ content }) => content)
-    return await catalog.findInVault(asked[0]?.vault ?? '', contents, clock())
+    return await catalog.findInVault(asked[0]?.vault as string, contents, clock())
+  })
+  const note = together(async (asked: { vault: string; object: VaultObject }[]) => {
+    const objects = asked.map(({ object }) => object)
+    await catalog.wroteToVault(asked[0]?.vault as string, objects)
+    return objects
   })
 
   // ── putting ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Said in the catalog, then written. `body` null: the store copies it by itself, or it is too
-   *  large for memory. */
-  async function keepAs(
-    { vault, prefix }: VaultRoot,
-    content: Content,
-    given: Given,
-    packed: Buffer | null,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const form = packed ? 'zstd' : 'raw'
-    const object = newObject(prefix, content, form, packed?.length ?? content.size)
-    const kept = await keep({ vault, object })
-    if (keyOf(kept) === keyOf(object)) return await write(kept, given, null, signal)
-    await confirm(kept, given, signal)
+  async function reserve(at: VaultRoot, content: Content): Promise<Reserved> {
+    const name = contentNames(content.digests)[0] as string
+    const reserved = expected.get(name)
+    expected.delete(name)
+    if (reserved && clock() - reserved.at < expectedMsMax) return reserved
+    return await keep({ at, content })
   }
 
-  /** What a killed put, or somebody with a key to the bucket, left missing is written anew. */
-  async function confirm(kept: VaultObject, given: Given, signal: AbortSignal): Promise<void> {
-    const entry = await store.stat(keyOf(kept), { signal })
-    if (entry !== null && isWhole(entry, kept)) return
-    await write(kept, given, entry?.token ?? null, signal)
+  /** Said in the catalog, then written. Gives all digests that are known afterwards. */
+  async function putNamed(
+    at: VaultRoot,
+    content: Content,
+    given: Given,
+    signal: AbortSignal,
+  ): Promise<Digests> {
+    const { object, fresh, together: later } = await reserve(at, content)
+    const there = fresh ? null : await lookAt(store, object, signal)
+    if (there?.form) return content.digests
+    // What a killed put, or somebody with a key to the bucket, left missing is written anew.
+    const { stored, digests } = await write(object, given, there?.entry.token ?? null, signal)
+    if (later) written.push({ ...object, stored })
+    else await note({ vault: at.vault, object: { ...object, stored } })
+    return { ...content.digests, ...digests }
   }
 
   async function write(
@@ -119,104 +153,116 @@ export function createVault(parts: VaultParts): Vault {
     given: Given,
     expect: Token | null,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<{ stored: number; digests: Digests }> {
     const key = keyOf(object)
     const options = { digests: {}, metadata: {}, beforeCommit: async () => undefined, signal }
+    const { size, digests } = object.content
     try {
-      if ('source' in given && object.form === 'raw' && copies(given.source.connector, store)) {
-        const { connector, key: from, token, content } = given.source
-        const source = { connector, key: from, token, size: content.size }
+      if ('source' in given && copies(given.source.connector, store)) {
+        const { connector, key: from, token } = given.source
         const copy = store.copyWithin as NonNullable<Connector['copyWithin']>
-        await copy(key, source, expect, { ...options, digests: content.digests })
-        return
+        await copy(key, { connector, key: from, token, size }, expect, { ...options, digests })
+        return { stored: size, digests: {} }
       }
-      const body = await bodyOf(object, given, signal)
-      const size = body instanceof Uint8Array ? body.length : object.content.size
-      const digests = object.form === 'raw' ? object.content.digests : {}
-      await store.write(key, body, expect, { ...options, digests, size })
+      if ('source' in given && size > store.traits.partBytes) {
+        const body = await checkedStream(given.source, digests, signal)
+        await store.write(key, body, expect, { ...options, digests, size })
+        return { stored: size, digests: {} }
+      }
+      const bytes = 'bytes' in given ? given.bytes : await readWhole(given.source, signal)
+      const body = (await compressed(bytes)) ?? bytes
+      await store.write(key, body, expect, { ...options, size: body.length })
+      return { stored: body.length, digests: digestsOf(bytes) }
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'changed-meanwhile') throw error
       // Either the source moved, or somebody kept the same content at the same time.
-      const entry = await store.stat(key, { signal })
-      if (entry === null || !isWhole(entry, object)) throw error
+      const there = await lookAt(store, object, signal)
+      if (!there?.form) throw error
+      return { stored: there.entry.size, digests: {} }
     }
   }
 
-  /** What is to be sent; checked before, or by the stream at its end. */
-  async function bodyOf(object: VaultObject, given: Given, signal: AbortSignal) {
-    const { content, form } = object
-    if ('source' in given && form === 'raw' && content.size > store.traits.partBytes) {
-      return await checkedStream(given.source, content.digests, signal)
-    }
-    const bytes = 'bytes' in given ? given.bytes : await readWhole(given.source, signal)
-    return form === 'zstd' ? ((await compressed(bytes)) ?? bytes) : bytes
-  }
-
-  async function putSmall(
+  /** Content of which nothing is known that could name it. */
+  async function putUnnamed(
     at: VaultRoot,
     source: VaultSource,
     signal: AbortSignal,
-  ): Promise<Content> {
+  ): Promise<Digests> {
+    const { connector, key, token, content } = source
+    if (content.size > store.traits.partBytes) {
+      const digests = await digestsByReading(connector, key, token, signal)
+      return await putNamed(at, { ...content, digests }, { source }, signal)
+    }
     const bytes = await readWhole(source, signal)
-    const content = { ...source.content, digests: digestsOf(bytes) }
-    await keepAs(at, content, { bytes }, await compressed(bytes), signal)
-    return content
+    const digests = digestsOf(bytes)
+    return await putNamed(at, { ...content, digests }, { bytes }, signal)
   }
 
   // ── getting ───────────────────────────────────────────────────────────────────────────────────
 
-  async function locate(content: Content, signal: AbortSignal): Promise<VaultObject | null> {
+  /** The object and what lies there; null where one of them is missing. */
+  async function look(content: Content, signal: AbortSignal) {
     const { vault } = await root(signal)
     const [object, another] = await find({ vault, content })
-    if (another === undefined) return object ?? null
-    throw new StoreError('corrupt', 'Several contents have this crc32c and size.', {
-      location: store.name,
-      operation: 'vault get',
-      key: keyOf(another),
-    })
-  }
-
-  /** With the state of its object; null where one of them isn't there. */
-  async function look(content: Content, signal: AbortSignal) {
-    const object = await locate(content, signal)
-    const entry = object && (await store.stat(keyOf(object), { signal }))
-    return object && entry ? { object, entry } : null
+    if (another) {
+      const words = 'Several contents have this crc32c and size.'
+      throw corrupt(store.name, keyOf(another), words)
+    }
+    const there = object && (await lookAt(store, object, signal))
+    return object && there ? { object, ...there } : null
   }
 
   return {
+    async expect(contents, signal) {
+      const at = await root(signal)
+      const named = contents.filter(({ size, digests }) => size > 0 && contentNames(digests)[0])
+      const objects = named.map((content) => newObject(at.prefix, content))
+      const now = clock()
+      const kept = await catalog.keepInVault(at.vault, objects, now)
+      for (const [i, object] of kept.entries()) {
+        const wanted = objects[i] as VaultObject
+        const fresh = keyOf(object) === keyOf(wanted)
+        // Of equal contents the first stands for all.
+        if (!expected.get(wanted.name)?.fresh) {
+          expected.set(wanted.name, { object, fresh, together: true, at: now })
+        }
+      }
+      for (const name of expected.keys()) {
+        if (expected.size <= expectedMax) break
+        expected.delete(name)
+      }
+    },
+
+    async flush(signal) {
+      const objects = written
+      written = []
+      if (objects.length > 0) await catalog.wroteToVault((await root(signal)).vault, objects)
+    },
+
     async put(source, signal) {
-      const { content, connector, key, token } = source
+      const { content } = source
       if (content.size === 0) return { ...content, digests: digestsOf(new Uint8Array()) }
       const at = await root(signal)
-      const named = contentNames(content.digests).length > 0
-      if (named && copies(connector, store)) {
-        await keepAs(at, content, { source }, null, signal)
-        return content
-      }
-      const [there] = named ? await find({ vault: at.vault, content }) : []
-      if (there) {
-        await confirm(there, { source }, signal)
-        return content
-      }
-      if (content.size <= store.traits.partBytes) return await putSmall(at, source, signal)
-      const digests = named
-        ? content.digests
-        : await digestsByReading(connector, key, token, signal)
-      await keepAs(at, { ...content, digests }, { source }, null, signal)
+      const digests =
+        contentNames(content.digests).length > 0
+          ? await putNamed(at, content, { source }, signal)
+          : await putUnnamed(at, source, signal)
       return { ...content, digests }
     },
 
     async putBytes(bytes, signal) {
       const content = { size: bytes.length, digests: digestsOf(bytes) }
-      if (bytes.length === 0) return content
-      await keepAs(await root(signal), content, { bytes }, await compressed(bytes), signal)
+      if (bytes.length > 0) await putNamed(await root(signal), content, { bytes }, signal)
       return content
     },
 
     async get(content, signal) {
       if (content.size === 0) return nothing(content)
       const found = await look(content, signal)
-      if (found) return await opened(store, found.object, found.entry, content, signal)
+      if (found) {
+        const digests = { ...content.digests, ...found.object.content.digests }
+        return await opened(store, found, { ...content, digests }, signal)
+      }
       const [name = 'content without a digest'] = contentNames(content.digests)
       throw new StoreError('not-found', `The vault does not have ${name}.`, {
         location: store.name,
@@ -228,7 +274,7 @@ export function createVault(parts: VaultParts): Vault {
     async copySource(content, signal) {
       if (store.traits.copyDomain === null || content.size === 0) return null
       const found = await look(content, signal)
-      if (found === null || found.object.form !== 'raw') return null
+      if (found?.form !== 'raw') return null
       const { key, token, size } = found.entry
       return { connector: store, key, token, size }
     },
@@ -236,7 +282,7 @@ export function createVault(parts: VaultParts): Vault {
     async has(content, signal) {
       if (content.size === 0) return true
       const found = await look(content, signal)
-      return found !== null && isWhole(found.entry, found.object)
+      return (found?.form ?? null) !== null
     },
   }
 }

@@ -103,6 +103,21 @@ describe.each(engines)('checking the vault on $engine', ({ make }) => {
     expect((await check(world)).bad).toMatchObject([{ problem: 'missing' }])
   })
 
+  it('misses nothing that was only said to be put', async () => {
+    const { world } = await begin()
+    const moved = world.source('moved before it was copied', 'near')
+    memoryStore('vault-store').remove(`replica/${moved.key}`)
+    await expect(world.vault.put(moved, signal)).rejects.toMatchObject({ code: 'not-found' })
+    await world.agree('l', moved.content)
+    await world.agree('l', null)
+    world.now += 2 * hour
+    expect(await check(world)).toMatchObject({ bad: [], neverKept: 1 })
+    await world.collect()
+    expect((await world.rows()).map(({ content }) => content.size)).not.toContain(
+      moved.content.size,
+    )
+  })
+
   it('counts versions that never were in the vault, and that no replica holds', async () => {
     const { world } = await begin()
     const content: Content = world.source('overwritten everywhere').content

@@ -1,5 +1,6 @@
 /** CSV: rows by their key, cells by column. */
 import { CsvError, parse } from 'csv-parse/sync'
+import { compareKeys } from '../keys.ts'
 import { firstThatSays } from './draft.ts'
 import { draftByLines, endedOf } from './lines.ts'
 import { mergeOrder } from './sequence.ts'
@@ -122,7 +123,8 @@ function mergeTables(base: Table, sides: Table[], clashes: Clash[]): Table {
   )
   if (delimiter === undefined) clash('the separator', '1', sides)
 
-  const changed = sides.filter((side) => contentOf(side) !== contentOf(base))
+  const old = contentOf(base)
+  const changed = sides.filter((side) => contentOf(side) !== old)
   const versions = [...changed, base]
   const columns: Row = new Map()
   for (const name of mergeOrder(versions.map((table) => table.columns.keys()))) {
@@ -194,9 +196,10 @@ function touched(base: Table, side: Table, id: string): boolean {
 
 /** Equal for tables that say the same: the order of rows and columns is layout. */
 function contentOf({ delimiter, columns, rows }: Table): string {
-  const names = [...columns.keys()].sort()
+  const names = [...columns.keys()].sort(compareKeys)
   const lines = [...rows].map(([id, row]) => [id, ...names.map((name) => row.get(name)?.value)])
-  return JSON.stringify([delimiter, names, lines.map((line) => JSON.stringify(line)).sort()])
+  const sorted = lines.map((line) => JSON.stringify(line)).sort(compareKeys)
+  return JSON.stringify([delimiter, names, sorted])
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────

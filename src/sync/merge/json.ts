@@ -11,7 +11,17 @@ import { writeJson } from './json-write.ts'
 import { draftByLines } from './lines.ts'
 import type { MergeOptions } from './merge.ts'
 import type { Version } from './text.ts'
-import { countUp, depthMax, escaped, idOf, mergeTrees, type Numbers, type Tree } from './tree.ts'
+import {
+  countUp,
+  depthMax,
+  idOf,
+  mergeTrees,
+  type Numbers,
+  noParts,
+  type Path,
+  pointer,
+  type Tree,
+} from './tree.ts'
 import { type Clash, malformed, refuse, Undecided } from './undecided.ts'
 
 export interface JsonNode {
@@ -53,7 +63,7 @@ export function readJson(version: Version, relaxed: boolean, numbers: Numbers): 
   const [error] = errors
   if (error) throw fail(error.offset, said(error))
   if (!root) throw fail(0, 'it is empty')
-  return treeOf({ text, value: root }, '', label, numbers)
+  return treeOf({ text, value: root }, null, label, numbers)
 }
 
 const said = (error: ParseError) =>
@@ -98,14 +108,14 @@ function survey(text: string): { deep: number | null; extra: number | null } {
   return { deep: null, extra }
 }
 
-function treeOf(node: JsonNode, at: string, label: string, numbers: Numbers): JsonTree {
+function treeOf(node: JsonNode, at: Path, label: string, numbers: Numbers): JsonTree {
   const { text, value } = node
   const source = text.slice(value.offset, value.offset + value.length)
   if (value.type !== 'object' && value.type !== 'array') {
     const content = value.type === 'string' ? `text ${value.value}` : `plain ${source}`
     const id = numbers(`leaf ${content}`)
     const shown = value.type === 'string' ? JSON.stringify(value.value) : source
-    return { kind: 'leaf', id, meta: '', node, text: shown, parts: new Map() }
+    return { kind: 'leaf', id, meta: '', node, text: shown, parts: noParts }
   }
   const kind = value.type === 'object' ? 'map' : 'list'
   const parts = new Map<string, JsonTree>()
@@ -115,9 +125,10 @@ function treeOf(node: JsonNode, at: string, label: string, numbers: Numbers): Js
         ? [String(place), child]
         : [String(child.children?.[0]?.value), child.children?.[1]]
     if (!inner) throw malformed('JSON', label, text, child.offset, 'value expected')
-    const path = `${at}/${escaped(name)}`
+    const path = { name, up: at }
     if (parts.has(name)) {
-      throw new Undecided('duplicate-key', `${label}: the field ${path} stands there twice`, path)
+      const place = pointer(path)
+      throw new Undecided('duplicate-key', `${label}: the field ${place} stands there twice`, place)
     }
     parts.set(name, treeOf({ text, value: inner }, path, label, numbers))
   }

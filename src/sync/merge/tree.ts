@@ -1,4 +1,5 @@
 /** Merging by field: what JSON and YAML have in common. */
+import { compareKeys } from '../keys.ts'
 import type { MergeOptions } from './merge.ts'
 import { mergeOrder, mergeSequences } from './sequence.ts'
 import { pick } from './text.ts'
@@ -30,10 +31,26 @@ export type Numbers = (text: string) => number
 export function countUp(): Numbers {
   const known = new Map<string, number>()
   return (text) => {
-    const number = known.get(text) ?? known.size
-    known.set(text, number)
-    return number
+    const number = known.get(text)
+    if (number !== undefined) return number
+    known.set(text, known.size)
+    return known.size - 1
   }
+}
+
+/** A leaf's parts: one for all, since most of a document is leaves. */
+export const noParts = new Map<string, never>()
+
+/** The way from the root, last name first: a pointer is written only where somebody asks for it. */
+export type Path = { name: string; up: Path } | null
+
+export function pointer(path: Path): string {
+  const names: string[] = []
+  for (let at = path; at; at = at.up) names.push(escaped(at.name))
+  return names
+    .reverse()
+    .map((name) => `/${name}`)
+    .join('')
 }
 
 export function idOf(
@@ -42,11 +59,10 @@ export function idOf(
   meta: string,
   parts: Iterable<[string, { id: number }]>,
 ): number {
-  const pairs = [...parts].map(([name, { id }]) =>
-    kind === 'list' ? id : `${numbers(name)}:${id}`,
-  )
+  const list = kind === 'list'
+  const pairs = [...parts].map(([name, { id }]) => (list ? `${id}` : `${numbers(name)}:${id}`))
   // The order of a map's fields is layout.
-  const content = kind === 'list' ? pairs : pairs.sort()
+  const content = list ? pairs : pairs.sort(compareKeys)
   return numbers(`${kind} ${numbers(meta)} ${content.join(' ')}`)
 }
 
@@ -128,7 +144,10 @@ function mergeParts<N>(base: Tree<N>, sides: Tree<N>[], at: string, inner: Inner
     const places = sides.map((side) => side.parts.get(name))
     const to = merge(base.parts.get(name), places, `${at}/${escaped(name)}`, inner)
     const as = versions.find((version) => version.parts.has(name))?.parts.get(name)
-    return to && as ? [{ name, as: 'take' in to ? to.take : as, to }] : []
+    if (!to || !as) return []
+    // Of equal values that one is taken whose layout a side may have changed.
+    if ('take' in to && to.id === as.id) return [{ name, as, to: { id: to.id, take: as } }]
+    return [{ name, as: 'take' in to ? to.take : as, to }]
   })
 }
 

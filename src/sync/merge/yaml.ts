@@ -6,14 +6,13 @@ import {
   type Document,
   isAlias,
   isMap,
-  isPair,
   isScalar,
   isSeq,
   Lexer,
   type Node,
   Pair,
   Parser,
-  type Scalar,
+  Scalar,
   visit,
   type YAMLMap,
   type YAMLSeq,
@@ -25,11 +24,12 @@ import { mergeSequences } from './sequence.ts'
 import type { Version } from './text.ts'
 import {
   countUp,
-  depthMax,
-  escaped,
   idOf,
   mergeTrees,
   type Numbers,
+  noParts,
+  type Path,
+  pointer,
   type Result,
   type Tree,
 } from './tree.ts'
@@ -112,11 +112,14 @@ export function readYaml({ text, label }: Version, numbers: Numbers): YamlTree[]
       throw malformed('YAML', label, text, loose.range?.[0] ?? 0, why)
     }
     const node = { document, value: document.contents as Node | null, pair: null }
-    return treeOf(node, '', { text, label, numbers })
+    return treeOf(node, null, { label, numbers })
   })
 }
 
-/** The parser keeps a stack of its own, so its depth can be watched; the composer recurses. */
+/** The library recurses into what it composes, and overflows the stack from 770 levels on. */
+const depthMax = 500
+
+/** The parser keeps a stack of its own, so its depth can be watched. */
 function tokensOf(text: string, label: string): CST.Token[] {
   const parser = new Parser()
   const tokens: CST.Token[] = []
@@ -156,12 +159,11 @@ function refuseAnchors(document: Document): void {
 }
 
 interface Reading {
-  text: string
   label: string
   numbers: Numbers
 }
 
-function treeOf(node: YamlNode, at: string, reading: Reading): YamlTree {
+function treeOf(node: YamlNode, at: Path, reading: Reading): YamlTree {
   const { value } = node
   const meta = isAlias(value) || !value ? '' : `${value.tag ?? ''} ${value.anchor ?? ''}`
   if (isMap(value) || isSeq(value)) {
@@ -174,31 +176,31 @@ function treeOf(node: YamlNode, at: string, reading: Reading): YamlTree {
   const content = isAlias(value) ? `alias ${value.source}` : meaning(value as Scalar | null)
   const id = reading.numbers(`leaf ${reading.numbers(meta)} ${content}`)
   const text = isAlias(value) ? `*${value.source}` : shown(value as Scalar | null)
-  return { kind: 'leaf', id, meta, node, text, parts: new Map() }
+  return { kind: 'leaf', id, meta, node, text, parts: noParts }
 }
 
-function fieldsOf(node: YamlNode, map: YAMLMap, at: string, reading: Reading) {
+function fieldsOf(node: YamlNode, map: YAMLMap, at: Path, reading: Reading) {
   const parts = new Map<string, YamlTree>()
   for (const pair of map.items) {
-    const name = nameOf(pair.key as Node | null, reading.text)
-    const path = `${at}/${escaped(name)}`
+    const name = nameOf(pair.key as Node | null)
+    const path = { name, up: at }
     if (parts.has(name)) {
-      const message = `${reading.label}: the field ${path} stands there twice`
-      throw new Undecided('duplicate-key', message, path)
+      const message = `${reading.label}: the field ${pointer(path)} stands there twice`
+      throw new Undecided('duplicate-key', message, pointer(path))
     }
-    const inner = { document: node.document, value: pair.value as Node | null, pair }
+    // `? a` has no value at all, which the library can read but not write.
+    pair.value ??= emptyScalar()
+    const inner = { document: node.document, value: pair.value as Node, pair }
     parts.set(name, treeOf(inner, path, reading))
   }
   return parts
 }
 
-function elementsOf(node: YamlNode, list: YAMLSeq, at: string, reading: Reading) {
+function elementsOf(node: YamlNode, list: YAMLSeq, at: Path, reading: Reading) {
   return new Map(
     list.items.map((item, place): [string, YamlTree] => {
-      // `[a: 1]` has a pair as its element.
-      const value = (isPair(item) ? null : item) as Node | null
-      const inner = { document: node.document, value, pair: null }
-      return [String(place), treeOf(inner, `${at}/${place}`, reading)]
+      const inner = { document: node.document, value: item as Node | null, pair: null }
+      return [String(place), treeOf(inner, { name: String(place), up: at }, reading)]
     }),
   )
 }
@@ -219,12 +221,20 @@ function shown(scalar: Scalar | null): string {
   return quotes ? JSON.stringify(value) : value
 }
 
+function emptyScalar(): Scalar {
+  const scalar = new Scalar('')
+  scalar.type = 'PLAIN'
+  return scalar
+}
+
 const isPlain = (scalar: Scalar | null) => !scalar || scalar.type === 'PLAIN'
 
-function nameOf(key: Node | null, text: string): string {
-  const simple = !key || (isScalar(key) && !key.tag && !key.anchor)
-  if (!simple) return text.slice(key.range?.[0] ?? 0, key.range?.[1] ?? 0)
-  return shown(key)
+/** The same whatever the layout; also of a key that is a list or a map. */
+function nameOf(key: Node | null): string {
+  if (isAlias(key)) return `*${key.source}`
+  if (key && !isScalar(key)) return JSON.stringify(key)
+  const properties = [key?.tag, key?.anchor && `&${key.anchor}`].filter(Boolean)
+  return [...properties, shown(key)].join(' ')
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,119 @@
+/**
+ * What history costs: runs with `history: on` against runs with `history: off`, in pairs, on the
+ * same servers. Replicas and vault are in one versitygw, in a process of its own, so that the vault
+ * gets its content by the store's own copies; `tidemark up` is running. Each pair begins with a
+ * content that no vault has yet: first copy, unchanged re-sync, and an update of every object.
+ *
+ *     npm run bench -- history [--pairs 5] [--objects 2000]
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { eachLimited } from '../activities/lanes.ts'
+import { type S3Server, startS3 } from '../test/servers.ts'
+import { type Cost, measure, spread } from './measure.ts'
+import { upServer } from './peers.ts'
+
+const { values } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: '5' },
+    objects: { type: 'string', default: '2000' },
+  },
+})
+const pairs = Number(values.pairs)
+const objects = Number(values.objects)
+const bin = fileURLToPath(new URL('../bin/tidemark.js', import.meta.url))
+const sides = ['on', 'off'] as const
+type Side = (typeof sides)[number]
+
+async function main(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'))
+  const s3 = await startS3()
+  const client = clientOf(s3)
+  try {
+    await makeConfig(folder, s3, client)
+    const server = await upServer(bin, folder)
+    try {
+      await runPairs(folder, client, server.pids())
+    } finally {
+      await server.stop()
+    }
+  } finally {
+    client.destroy()
+    await s3.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function runPairs(folder: string, client: S3Client, servers: number[]): Promise<void> {
+  const steps = ['first copy', 'unchanged', 'update'] as const
+  const costs = steps.map((): Record<Side, Cost[]> => ({ on: [], off: [] }))
+  const state = ['--config', join(folder, 'tidemark.yaml'), '--state', join(folder, 'state')]
+  for (let pair = 0; pair < pairs; pair++) {
+    for (const [i, step] of steps.entries()) {
+      if (step !== 'unchanged') await writeSource(client)
+      // By turns the first: whoever comes second finds the source in memory.
+      for (const side of pair % 2 === 0 ? sides : sides.toReversed()) {
+        const args = [bin, ...state, '--json', 'sync', `${side}-${pair}`]
+        const cost = await measure(process.execPath, args, { others: servers })
+        costs[i]?.[side].push(cost)
+      }
+    }
+  }
+  for (const [i, step] of steps.entries()) {
+    const { on, off } = costs[i] as Record<Side, Cost[]>
+    console.log(`${step}, ${objects} × 4 KiB from S3 to S3`)
+    tell('history: on', on)
+    tell('history: off', off)
+    const ratios = on.map(({ wall }, i) => wall / (off[i] as Cost).wall)
+    console.log(`  ${'on / off'.padEnd(14)} ${spread(ratios)}`)
+  }
+}
+
+function tell(name: string, costs: Cost[]): void {
+  const wall = spread(costs.map((cost) => cost.wall))
+  const cpu = spread(costs.map((cost) => cost.cpu))
+  console.log(`  ${name.padEnd(14)} wall ${wall} s   CPU ${cpu} s`)
+}
+
+function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Server): S3Client {
+  const credentials = { accessKeyId, secretAccessKey }
+  return new S3Client({ endpoint, region, credentials, forcePathStyle: true })
+}
+
+/** One source, and a destination for each side of each pair. */
+async function makeConfig(folder: string, s3: S3Server, client: S3Client): Promise<void> {
+  const { endpoint, region, accessKeyId, secretAccessKey } = s3
+  const location = async (bucket: string) => {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }))
+    return {
+      ...{ type: 's3', bucket, endpoint, region, 'path-style': true },
+      ...{ 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey },
+    }
+  }
+  const vault = await location('vault')
+  const locations: Record<string, unknown> = { source: await location('source') }
+  const datasets: unknown[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    for (const side of sides) {
+      const name = `${side}-${pair}`
+      locations[name] = await location(name)
+      datasets.push({ name, source: 'source', destinations: [name], history: side })
+    }
+  }
+  writeFileSync(join(folder, 'tidemark.yaml'), JSON.stringify({ vault, locations, datasets }))
+}
+
+async function writeSource(client: S3Client): Promise<void> {
+  const keys = Array.from({ length: objects }, (_, i) => `${String(i).padStart(6, '0')}.bin`)
+  await eachLimited(keys, 32, async (key) => {
+    const Body = randomBytes(4096)
+    await client.send(new PutObjectCommand({ Bucket: 'source', Key: key, Body }))
+  })
+}
+
+await main()
