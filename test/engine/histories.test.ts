@@ -13,8 +13,8 @@ afterEach(async () => {
   dropMemoryStores()
 })
 
-async function told(seed: number, turns: number) {
-  const story = await beginStory(seed)
+async function told(seed: number, turns: number, when?: 'replaced' | 'agreed') {
+  const story = await beginStory(seed, when)
   open = story
   for (let i = 0; i < turns; i++) await turn(story, seed)
   return story
@@ -35,6 +35,18 @@ test.each(seeds)('a random history goes on through restores and undos (seed %i)'
   const quiet = await story.engine.run()
   expect(quiet.counts).toMatchObject({ planned: 0, puts: 0, deletes: 0 })
 })
+
+test.each(seeds.slice(0, 4))(
+  'with `when: agreed` also what users overwrote everywhere between two runs (seed %i)',
+  async (seed) => {
+    const story = await told(seed, 5, 'agreed')
+    for (const { at, held } of [...story.chapters]) {
+      await carryOut(story.engine, restoreTo({ at }))
+      expectEverywhere(held, `seed ${seed} back at ${at}`)
+      story.tick()
+    }
+  },
+)
 
 test.each(seeds.slice(0, 4))(
   'also where the worker is killed at every durable step (seed %i)',

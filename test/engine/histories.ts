@@ -21,6 +21,8 @@ export interface Story {
   engine: Engine
   chapters: Chapter[]
   roll(sides: number): number
+  /** Every agreed content is kept: so users may overwrite it on all replicas at once. */
+  agreed: boolean
 }
 
 const stores = ['a', 'b', 'c']
@@ -51,29 +53,35 @@ export function expectEverywhere(expected: Held, words: string): void {
   }
 }
 
-export async function beginStory(seed: number): Promise<Story & { tick(): void }> {
+export async function beginStory(
+  seed: number,
+  when: 'replaced' | 'agreed' = 'replaced',
+): Promise<Story & { tick(): void }> {
   let now = Date.now() - 365 * 24 * 60 * minute
   const places = stores.map((store): LocationOptions => ({ type: 'memory', store, prefix: '' }))
   for (const store of stores) memoryStore(store).clock = () => now
   const options = { clock: () => now, rangeKeys: 3 }
-  const engine = await createEngine(places, { batchSize: 2 }, options)
+  const history = { content: 'vault', when, versions: null, keepMs: null } as const
+  const engine = await createEngine(places, { batchSize: 2, history }, options)
   const tick = () => {
     now += minute
   }
   memoryStore('a').put('first', Buffer.from('where history begins'))
-  return { engine, chapters: [], roll: diceOf(seed), tick }
+  return { engine, chapters: [], roll: diceOf(seed), agreed: when === 'agreed', tick }
 }
 
 /** Edits of a few keys, each at one or two replicas (a third still holds what was agreed), then a
  *  sync, and what it left. */
 export async function turn(story: Awaited<ReturnType<typeof beginStory>>, seed: number) {
-  const { engine, roll, chapters, tick } = story
+  const { agreed, engine, roll, chapters, tick } = story
   for (const key of keys) {
     if (roll(3) > 0) continue
     const at = roll(3)
     act(stores[at] as string, key, roll, seed, chapters.length)
     tick()
     if (roll(5) === 0) act(stores[(at + 1) % 3] as string, key, roll, seed, chapters.length)
+    if (!agreed || roll(3) > 0) continue
+    for (const store of stores) act(store, key, roll, seed, chapters.length)
   }
   tick()
   const { run, state } = await engine.run()

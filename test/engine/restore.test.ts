@@ -5,6 +5,7 @@ import type { LocationOptions } from '../../connectors/options.ts'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { DatasetConfig } from '../../src/config/index.ts'
 import { StoreError } from '../../src/errors.ts'
+import { ruleOf } from '../sync/deciding.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { carryOut, planOf, restoreTo, undo } from './history.ts'
 
@@ -262,6 +263,23 @@ test('a key that the dataset no longer has is left as it is', async () => {
   await engine.configure({ exclude: ['changed'] })
   const plan = await planOf(engine, restoreTo({ at: first.at }))
   expect(await skippedOf(plan)).toEqual([['changed', '', 'excluded']])
+})
+
+test('a conflict that a restore overwrites ends with the next sync', async () => {
+  await begin({ rules: ruleOf({ name: 'manual' }) })
+  const [first] = await story()
+  put('a', 'changed', 'this')
+  put('b', 'changed', 'that')
+  expect((await sync()).state).toBe('conflicts')
+  const to = { version: first.run, key: 'changed' }
+  expect(await skippedOf(await planOf(engine, restoreTo(to)))).toEqual([
+    ['changed', 'a', 'later-work'],
+  ])
+  const run = await carryOut(engine, restoreTo(to, { overwriteLater: true }))
+  expect(run.counts).toMatchObject({ puts: 3 })
+  expect(content('c')).toMatchObject({ changed: 'one' })
+  expect((await sync()).state).toBe('complete')
+  expect(await engine.catalog.countOpenConflicts('data')).toBe(0)
 })
 
 test('many deletes that a person asked for are not held', async () => {
