@@ -186,4 +186,17 @@ describe.each(engines)('the audit of runs, on $engine', ({ make }) => {
     expect((await rowsOf()).map(brief)).toContain('location-rebound null by ada@host')
     await holds()
   })
+
+  test('it holds after a worker was killed at each of its steps', async () => {
+    await begin({ rules: ruleOf({ name: 'largest' }) })
+    for (let step = 0; step < 12; step++) {
+      put('a', 'conflict', `a ${step}`)
+      put('b', 'conflict', `b ${step} is longer`)
+      put('c', `key ${step}`, `${step}`)
+      let fences = 0
+      await sync({ kills: () => fences++ === step })
+      await holds()
+    }
+    expect((await rowsOf()).filter(({ what }) => what === 'conflict-resolved')).toHaveLength(12)
+  })
 })
