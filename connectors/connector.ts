@@ -105,6 +105,14 @@ export interface CopySource {
   size: number
 }
 
+export interface CopyOptions extends Omit<WriteOptions, 'size' | 'session' | 'metadata'> {
+  /** Absent: the source's goes along. */
+  metadata?: Metadata
+  /** Nobody writes other content under this key: where a copy by the store itself can't be
+   *  conditional, it may be made without the condition. */
+  ownKey?: true
+}
+
 export interface Connector {
   readonly name: string
   readonly traits: Traits
@@ -156,12 +164,12 @@ export interface Connector {
   close(): Promise<void>
 
   /** Server-side copy, pinned to `source.token` and conditional on `expect`. Presence is the
-   *  capability. Metadata is set to `options.metadata`; without it the source's goes along. */
+   *  capability. */
   copyWithin?(
     key: Key,
     source: CopySource,
     expect: Token | null,
-    options: Omit<WriteOptions, 'size' | 'session' | 'metadata'> & { metadata?: Metadata },
+    options: CopyOptions,
   ): Promise<Entry>
 
   /** Drops what an interrupted write left behind (parts, blocks, temporary files). */

@@ -13,6 +13,7 @@ import type {
   CallOptions,
   Connector,
   ConnectorContext,
+  CopyOptions,
   CopySource,
   Page,
   ReadResult,
@@ -302,7 +303,6 @@ async function endUpload(
   await session?.save(null)
 }
 
-type CopyOptions = Parameters<NonNullable<Connector['copyWithin']>>[3]
 type CommitOptions = CallOptions & Pick<WriteOptions, 'beforeCommit'>
 
 async function commit(

@@ -1,7 +1,7 @@
 /** Server-side copies: pinned to the source's ETag, conditional on the target's. */
 import { GIB, MIB } from '../src/limits.ts'
 import type { Metadata, Token } from '../src/model.ts'
-import type { Connector, CopySource } from './connector.ts'
+import type { CopyOptions, CopySource } from './connector.ts'
 import { answered } from './s3-errors.ts'
 import { encodePath } from './s3-lean.ts'
 import { metadataOf } from './s3-metadata.ts'
@@ -26,8 +26,6 @@ const copyBytesMax = 5 * GIB
 /** Parts copied inside the store pass nobody's memory, so they are larger. */
 const copyPartBytes = 128 * MIB
 
-type CopyOptions = Parameters<NonNullable<Connector['copyWithin']>>[3]
-
 interface Origin {
   place: Place
   /** The value of x-amz-copy-source. */
@@ -48,10 +46,10 @@ export async function copyFrom(
   const from = originOf(store, asked, source)
   const headersFor = (metadata: Metadata) => store.writeHeaders(asked, asked.key, size, metadata)
   const { copyConditions } = store.provider
-  if (copyConditions && size <= copyBytesMax) {
+  if ((copyConditions || options.ownKey) && size <= copyBytesMax) {
     const headers = {
       ...headersFor(options.metadata ?? {}),
-      ...conditionsOf(expected, copyConditions),
+      ...(copyConditions && conditionsOf(expected, copyConditions)),
       'x-amz-metadata-directive': options.metadata ? 'REPLACE' : 'COPY',
     }
     const written = await copyWhole(store, asked, from, headers, options)

@@ -94,7 +94,8 @@ export async function create(
 
     async copyWithin(key, source, expected, options) {
       const asked = { operation: 'copy', key, signal: options.signal }
-      const guarded = { ...options, beforeCommit: guardOf(store, asked, expected, options) }
+      const guard = options.ownKey ? options.beforeCommit : guardOf(store, asked, expected, options)
+      const guarded = { ...options, beforeCommit: guard }
       const copying = copyFrom(store, asked, source, expected, guarded)
       const written = await copying.catch((error: unknown) => {
         // A 404 may be the source's or the target's: either way not what was planned.

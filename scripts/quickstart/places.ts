@@ -2,10 +2,10 @@
  * */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
-import type { Readable } from 'node:stream'
-import { createZstdDecompress } from 'node:zlib'
+import { Readable } from 'node:stream'
+import { zstdDecompressSync } from 'node:zlib'
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -71,14 +71,16 @@ export function folderPlace(root: string): FolderPlace {
   }
 }
 
+const zstdMagic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+
 /** What the vault has, as content: some of it is compressed. */
 export function vaultPlace(root: string): Place {
   const folder = folderPlace(root)
   return {
     ...folder,
     async read(key) {
-      const stored = createReadStream(join(root, key))
-      return key.endsWith('.zst') ? stored.pipe(createZstdDecompress()) : stored
+      const stored = await readFile(join(root, key))
+      return Readable.from([stored.indexOf(zstdMagic) === 0 ? zstdDecompressSync(stored) : stored])
     },
   }
 }

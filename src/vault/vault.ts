@@ -161,7 +161,8 @@ export function createVault(parts: VaultParts): Vault {
       if ('source' in given && copies(given.source.connector, store)) {
         const { connector, key: from, token } = given.source
         const copy = store.copyWithin as NonNullable<Connector['copyWithin']>
-        await copy(key, { connector, key: from, token, size }, expect, { ...options, digests })
+        const source = { connector, key: from, token, size }
+        await copy(key, source, expect, { ...options, digests, ownKey: true })
         return { stored: size, digests: {} }
       }
       if ('source' in given && size > store.traits.partBytes) {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Connector, CopySource, WriteOptions } from '../../connectors/connector.ts'
+import type { Connector, CopyOptions, CopySource } from '../../connectors/connector.ts'
 import type { Entry, Token } from '../../src/model.ts'
 import {
   type CaseContext,
@@ -22,7 +22,7 @@ interface Pair {
   copy(
     source: Omit<CopySource, 'connector'>,
     expected: Token | null,
-    given?: Partial<WriteOptions>,
+    given?: Partial<CopyOptions>,
   ): Promise<Entry>
 }
 
@@ -43,6 +43,23 @@ function pairOf({ connector, other }: World, context: CaseContext): Pair {
 }
 
 export const copyCases: Cases = {
+  'a copy to a key of one’s own is pinned all the same, and made twice it is the same': async (
+    world,
+    context,
+  ) => {
+    const { source, copy } = pairOf(world, context)
+    const { token, key, size } = await put(source, 'own', text('content'), null)
+    const ownKey = { ownKey: true } as const
+    await copy({ key, token, size }, null, ownKey)
+    // Where the store can make it conditional, it is.
+    const again = copy({ key, token, size }, null, ownKey)
+    await again.catch(() => failsWith('changed-meanwhile', again))
+    await expectContent(world.connector, 'target', text('content'))
+    await put(source, 'own', text('changed'), token)
+    await failsWith('changed-meanwhile', copy({ key, token, size }, null, ownKey))
+    await expectContent(world.connector, 'target', text('content'))
+  },
+
   'a copy has the bytes, and the metadata that it was given': async (world, context) => {
     const { source, copy } = pairOf(world, context)
     for (const { way, size } of sizes(world.connector)) {

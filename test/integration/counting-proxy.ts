@@ -6,6 +6,9 @@ export interface CountingProxy {
   endpoint: string
   /** By the request's path: how many PUTs were answered with 200. */
   written: Map<string, number>
+  /** Requests below this path that sent content, or asked for it: neither listings nor the store's
+   *  own copies. */
+  contents(path: string): number
   close(): Promise<void>
 }
 
@@ -13,9 +16,12 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
   const { hostname, port } = new URL(target)
   const agent = new Agent({ keepAlive: true })
   const written = new Map<string, number>()
+  const contents: string[] = []
   const server = createServer((incoming, outgoing) => {
     const { method, headers } = incoming
     const path = incoming.url ?? '/'
+    const sends = method === 'PUT' && !headers['x-amz-copy-source']
+    if (sends || (method === 'GET' && !path.includes('?'))) contents.push(path)
     const onward = request({ hostname, port, method, headers, path, agent }, (reply) => {
       if (method === 'PUT' && reply.statusCode === 200) {
         written.set(path, (written.get(path) ?? 0) + 1)
@@ -33,6 +39,7 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     written,
+    contents: (below) => contents.filter((path) => path.startsWith(below)).length,
     async close() {
       server.closeAllConnections()
       agent.destroy()
