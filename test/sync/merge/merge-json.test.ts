@@ -103,6 +103,8 @@ const lists: [lists: 'ordered' | 'union' | { byKey: string }, string, string[], 
   ['ordered', '[1,2,3]', ['[1,9,3]', '[1,8,3]'], 'both-changed /1'],
   ['ordered', '[1]', ['[1,2]', '[1,3]'], 'both-changed /1'],
   ['ordered', '[{"a":1,"b":1}]', ['[{"a":2,"b":1}]', '[{"a":1,"b":2}]'], 'both-changed /0'],
+  // 2 became two elements: is 7 behind both, or between them?
+  ['ordered', '[1,2,3]', ['[1,9,8,3]', '[1,2,7,3]'], 'both-changed /1'],
   ['union', '[1,2,3]', ['[1,3,4]', '[1,2,3,5]'], '[1,3,4,5]'],
   ['union', '["a"]', ['["a","b"]', '["c","a","b"]'], '["c","a","b"]'],
   ['union', '[1,2]', ['[1]', '[2]'], '[]'],
@@ -197,6 +199,18 @@ describe('the layout of JSON', () => {
     const two = file('{ "a": 1, "b": [1, 2, 3], // x', '  "c": "http://c" // c', '}')
     const result = outcome(base, [one, two], jsonc)
     expect(result).toBe(file('{ "a": 2, "b": [1, 2, 3], // x', '  "c": "http://c" // c', '}'))
+  })
+
+  it('a comment to the end of its line takes in nothing that comes behind it', () => {
+    const one = '{ "a": 1, "b": 1 // b\n}'
+    const two = '{ "c": 1, "a": 1, "d": 2 // d\n}'
+    const wanted = '{ "c": 1, "a": 1, "d": 2, // d\n "b": 1 // b\n}'
+    expect(outcome('{ "a": 1 }', [one, two], jsonc)).toBe(wanted)
+  })
+
+  it('a trailing comma stays', () => {
+    const sides = ['{ "a": 2, "b": 1, }', '{ "a": 1, "b": 1, "c": 1, }']
+    expect(outcome('{ "a": 1, "b": 1, }', sides, jsonc)).toBe('{ "a": 2, "b": 1, "c": 1, }')
   })
 
   it('comments in .json are taken where the agreed version or all sides have them', () => {

@@ -148,6 +148,12 @@ const cases: [promise: string, base: string, sides: string[], outcome: string][]
     [file('id;a;b', '1;2,5;1'), file('id;a;b', '1;1,5;2')],
     file('id;a;b', '1;2,5;2'),
   ],
+  [
+    'one separator, two ways',
+    file('id,a', '1,2'),
+    [file('id;a', '1;2'), file('id\ta', '1\t2')],
+    'both-changed 1',
+  ],
   ['a key twice', table, [`${table}2,B,O\n`, `${table}3,C,P\n`], 'duplicate-key 2'],
   ['a column twice', table, [file('id,id', '1,2'), `${table}3,C,P\n`], 'duplicate-key id'],
   ['too many cells', table, [`${table}3,C\n`, `${table}4,C,P\n`], 'malformed 4'],

@@ -37,6 +37,12 @@ const cases: [promise: string, base: string, sides: string[], outcome: string][]
     ['a: !Sub x\nb: 1\n', 'a: !Ref x\nb: !!str 1\n'],
     'a: !Sub x\nb: !!str 1\n',
   ],
+  [
+    'a tag changed, and a field',
+    'a: !x {p: 1}\n',
+    ['a: !y {p: 2}\n', 'a: !x {p: 1, q: 1}\n'],
+    'both-changed /a',
+  ],
   ['a tag is a change', '{a: 1}\n', ['{a: !x 1}\n', '{a: !y 1}\n'], 'both-changed /a'],
   [
     '__proto__ is a field',
@@ -134,6 +140,12 @@ describe('several documents in one YAML file', () => {
     )
     const clash = [stream('a: 1\nz: 1', 'b: 2'), stream('a: 1\nz: 1', 'b: 3')]
     expect(outcome(base, clash, yaml)).toBe('both-changed /1/b')
+  })
+
+  it('stay apart also where one end of a document stood between them', () => {
+    const two = (first: string) => `${first}\n...\n{c: 1}\n`
+    const sides = [two('{a: 2, b: 1}'), two('{a: 1, b: 2}')]
+    expect(outcome(two('{a: 1, b: 1}'), sides, yaml)).toBe('{a: 2, b: 2}\n...\n---\n{c: 1}\n')
   })
 
   it('one that was added or removed leaves the others alone', () => {
