@@ -5,45 +5,60 @@ import type { Json } from './json.ts'
 /** Indexes into the list before and the list after, both ascending. */
 export type Pair = readonly [before: number, after: number]
 
-/** Above so many comparisons, changed items aren't looked for: they count as replaced. */
-const comparisonsMax = 250_000
+/** Above so many comparisons in one place, changed items are taken to be in their old order. */
+const comparisonsMax = 40_000
 
 /**
- * Items that are equal, and between them those that were changed inside: what is alike pairs with
- * what it is most alike to. All others were removed or inserted.
+ * First what is equal; between those, objects that say by an id that they are the same; between
+ * those, what was changed inside pairs with what it is most alike to. All others were removed or
+ * inserted.
  */
 export function align(before: Json[], after: Json[], numberOf: NumberOf): Pair[] {
-  const same = equalItems(before.map(numberOf), after.map(numberOf))
-  const pairs: Pair[] = []
+  const equal = inCommon(before.map(numberOf), after.map(numberOf))
+  const named = filled(equal, before, after, (old, now) =>
+    inCommon(old.map(identityOf), now.map(identityOf)),
+  )
+  return filled(named, before, after, (old, now) => alike(old, now, numberOf))
+}
+
+/** The pairs, and those that `find` finds in the gaps between them. */
+function filled(
+  pairs: Pair[],
+  before: Json[],
+  after: Json[],
+  find: (old: Json[], now: Json[]) => Pair[],
+): Pair[] {
+  const all: Pair[] = []
   let [i, j] = [0, 0]
-  for (const [x, y] of [...same, [before.length, after.length] as const]) {
-    const inside = alikeItems(before.slice(i, x), after.slice(j, y), numberOf)
-    for (const [a, b] of inside) pairs.push([i + a, j + b])
-    if (x < before.length) pairs.push([x, y])
+  for (const [x, y] of [...pairs, [before.length, after.length] as const]) {
+    const found = i < x && j < y ? find(before.slice(i, x), after.slice(j, y)) : []
+    for (const [a, b] of found) all.push([i + a, j + b])
+    if (x < before.length) all.push([x, y])
     i = x + 1
     j = y + 1
   }
-  return pairs
+  return all
 }
 
 /**
  * A long common subsequence, in n log n: what both ends have in common, and in the middle the
  * longest one that pairs each value's n-th occurrences.
  */
-function equalItems(before: number[], after: number[]): Pair[] {
+function inCommon<T>(before: T[], after: T[]): Pair[] {
   const shorter = Math.min(before.length, after.length)
   let head = 0
   while (head < shorter && before[head] === after[head]) head++
   let tail = 0
   while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++
-  const places = new Map<number, number[]>()
+  const places = new Map<T, number[]>()
   for (let j = after.length - tail - 1; j >= head; j--) {
-    const value = after[j] as number
-    places.set(value, [...(places.get(value) ?? []), j])
+    const list = places.get(after[j] as T)
+    if (list) list.push(j)
+    else places.set(after[j] as T, [j])
   }
   const middle: Pair[] = []
   for (let i = head; i < before.length - tail; i++) {
-    const j = places.get(before[i] as number)?.pop()
+    const j = places.get(before[i] as T)?.pop()
     if (j !== undefined) middle.push([i, j])
   }
   const ends = (i: number, j: number, count: number) =>
@@ -77,62 +92,73 @@ function ascending(pairs: Pair[]): Pair[] {
 }
 
 /** Pairs of the greatest likeness in all, in order. */
-function alikeItems(before: Json[], after: Json[], numberOf: NumberOf): Pair[] {
+function alike(before: Json[], after: Json[], numberOf: NumberOf): Pair[] {
   const [m, n] = [before.length, after.length]
-  if (m === 0 || n === 0 || m * n > comparisonsMax) return []
+  const [old, now] = [before, after].map((list) => list.map((json) => insideOf(json, numberOf)))
+  const like = (i: number, j: number) => likeness(old?.[i] as Inside, now?.[j] as Inside)
   // One for one of a kind is a change, however little is left.
-  if (m === 1 && n === 1) return differ(before[0] as Json, after[0] as Json) ? [] : [[0, 0]]
-  const like = before.map((x) => after.map((y) => likeness(x, y, numberOf)))
+  if ((m === 1 && n === 1) || (m === n && m * n > comparisonsMax)) {
+    return before.flatMap((_, i) => (like(i, i) > 0 ? [[i, i] as const] : []))
+  }
+  if (m * n > comparisonsMax) return []
   const best = Array.from({ length: m + 1 }, () => new Array<number>(n + 1).fill(0))
-  const at = (rows: number[][], i: number, j: number) => rows[i]?.[j] ?? 0
+  const at = (i: number, j: number) => best[i]?.[j] ?? 0
   for (let i = m - 1; i >= 0; i--) {
     for (let j = n - 1; j >= 0; j--) {
-      const paired = at(like, i, j) > 0 ? at(like, i, j) + at(best, i + 1, j + 1) : 0
+      const one = like(i, j)
+      const paired = one >= alikeMin ? one + at(i + 1, j + 1) : 0
       const row = best[i] as number[]
-      row[j] = Math.max(paired, at(best, i + 1, j), at(best, i, j + 1))
+      row[j] = Math.max(paired, at(i + 1, j), at(i, j + 1))
     }
   }
   const pairs: Pair[] = []
   for (let i = 0, j = 0; i < m && j < n; ) {
-    if (at(best, i, j) === at(best, i + 1, j)) i++
-    else if (at(best, i, j) === at(best, i, j + 1)) j++
+    if (at(i, j) === at(i + 1, j)) i++
+    else if (at(i, j) === at(i, j + 1)) j++
     else pairs.push([i++, j++])
   }
   return pairs
 }
 
-/** By which objects of a list are told apart where they have one of these. */
+/** What is compared of an item; of a scalar there is none, it has no inside. */
+interface Inside {
+  kind: Json['kind']
+  identity: unknown
+  members: Set<string>
+}
+
+function insideOf(json: Json, numberOf: NumberOf): Inside {
+  const members =
+    json.kind === 'fields'
+      ? [...json.fields].map(([name, { value }]) => `${name}:${numberOf(value)}`)
+      : json.kind === 'list'
+        ? json.items.map((item) => String(numberOf(item)))
+        : []
+  return { kind: json.kind, identity: identityOf(json), members: new Set(members) }
+}
+
+/** Where others are to choose from, this much of it must be the same. */
+const alikeMin = 0.2
+
+/** 0: it can't be the same item; else from a little above 0, nothing in common, to 1. */
+function likeness(x: Inside, y: Inside): number {
+  if (x.kind !== y.kind || x.kind === 'scalar') return 0
+  if (typeof x.identity === 'string' && typeof y.identity === 'string') {
+    if (x.identity !== y.identity) return 0
+  }
+  let shared = 0
+  for (const member of x.members) if (y.members.has(member)) shared++
+  return Math.max(0.1, shared / Math.max(x.members.size, y.members.size, 1))
+}
+
+/** By which objects of a list are told apart, where they have one of these. */
 const identities = ['id', '_id', 'uuid', 'key', 'name']
 
-/** They can't be one item: scalars have no inside; objects may say who they are. */
-function differ(x: Json, y: Json): boolean {
-  if (x.kind !== y.kind || x.kind === 'scalar') return true
-  if (x.kind === 'list' || y.kind !== 'fields') return false
-  const [a, b] = [identityOf(x), identityOf(y)]
-  return a !== undefined && b !== undefined && a !== b
-}
-
-/** From 0, nothing in common, to 1; and 2 where they say that they are the same. */
-function likeness(x: Json, y: Json, numberOf: NumberOf): number {
-  if (differ(x, y)) return 0
-  const identity = identityOf(x)
-  if (identity !== undefined && identity === identityOf(y)) return 2
-  const [a, b] = [membersOf(x, numberOf), membersOf(y, numberOf)]
-  const shared = [...a].filter((one) => b.has(one)).length
-  return shared / Math.max(a.size, b.size, 1)
-}
-
-function identityOf(json: Json): string | undefined {
-  if (json.kind !== 'fields') return undefined
-  for (const name of identities) {
-    const value = json.fields.get(name)?.value
+/** Without one, like nothing else. */
+function identityOf(json: Json): string | symbol {
+  for (const name of json.kind === 'fields' ? identities : []) {
+    const value = json.kind === 'fields' ? json.fields.get(name)?.value : undefined
     if (value?.kind === 'scalar') return `${name}:${value.text}`
   }
-  return undefined
-}
-
-function membersOf(json: Json, numberOf: NumberOf): Set<string> {
-  if (json.kind === 'list') return new Set(json.items.map((item) => String(numberOf(item))))
-  if (json.kind === 'scalar') return new Set()
-  return new Set([...json.fields].map(([name, { value }]) => `${name}:${numberOf(value)}`))
+  return Symbol('no identity')
 }

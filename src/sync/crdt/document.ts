@@ -19,6 +19,7 @@ import {
   joinCausal,
   joinDots,
   type Kind,
+  type Live,
   nextDot,
   readDots,
   type Seen,
@@ -26,6 +27,7 @@ import {
   unite,
 } from './dots.ts'
 import type { Stamp } from './hlc.ts'
+import { parseJson } from './json.ts'
 import { type Items, type ListEdit, listOf } from './list.ts'
 import { type Edit, type Entries, mapOf } from './map.ts'
 import { fail, isBare, readFields, readText, record } from './outside.ts'
@@ -234,7 +236,7 @@ function concurrent({ marks }: Node): string[] {
 
 // ── from outside ────────────────────────────────────────────────────────────────────────────────
 
-function readNode(json: unknown, where: string, live: (dot: Dot, where: string) => void): Node {
+function readNode(json: unknown, where: string, live: Live): Node {
   const fields = readFields(json, where, ['marks'], holders)
   const node: Node = {
     marks: readDots(fields.marks, `${where}/marks`, live, (one, at) =>
@@ -252,7 +254,7 @@ function readPart<P extends Part>(
   into: Node,
   json: unknown,
   where: string,
-  live: (dot: Dot, where: string) => void,
+  live: Live,
 ): void {
   const kind = kindOf(name)
   const store = kind.read(json, where, live)
@@ -262,7 +264,10 @@ function readPart<P extends Part>(
 
 function readMark(json: unknown, where: string): Mark {
   const { is, json: text } = readFields(json, where, ['is'], ['json'])
-  if (is === 'register' || is === 'multi-value') return { is, json: readText(text, where) }
+  if (is === 'register' || is === 'multi-value') {
+    const json = readText(text, where)
+    return 'fault' in parseJson(json) ? fail(where, 'JSON as text') : { is, json }
+  }
   const holder = holders.find((name) => name === is)
   if (holder === undefined || text !== undefined) fail(where, 'a mark of a known kind')
   return { is: holder }

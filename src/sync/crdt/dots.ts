@@ -30,9 +30,11 @@ export interface Kind<S> {
   presence(store: S): Dot[]
   /** It equals `empty()`. */
   isEmpty(store: S): boolean
-  /** `live` is told each dot. */
-  read(json: unknown, where: string, live: (dot: Dot, where: string) => void): S
+  read(json: unknown, where: string, live: Live): S
 }
+
+/** Is told each dot of a state that is read: none may be unseen. */
+export type Live = (dot: Dot, where: string) => void
 
 /** A change of something: gets what is there now, and gives the delta. */
 export type Change<S> = (now: Causal<S>) => Causal<S>
@@ -196,7 +198,7 @@ export function readDot(dot: string, where: string): Dot {
 export function readDots<V>(
   json: unknown,
   where: string,
-  live: (dot: Dot, where: string) => void,
+  live: Live,
   readValue: FromOutside<V>,
 ): Dots<V> {
   const dots = readRecord(json, where, readValue)

@@ -14,6 +14,7 @@ import {
   compareDots,
   type Dot,
   type Kind,
+  type Live,
   largerJson,
   nextDot,
   readDot,
@@ -83,7 +84,7 @@ export function listOf<S>(child: Kind<S>): ListKind<S> {
     read: (json, where, live) => {
       const { places, items } = readFields(json, where, ['places', 'items'])
       return {
-        places: readPlaces(places, `${where}/places`),
+        places: readPlaces(places, `${where}/places`, live),
         items: map.read(items, `${where}/items`, live),
       }
     },
@@ -155,7 +156,7 @@ function joinPlaces(a: Record<Dot, Place>, b: Record<Dot, Place>): Record<Dot, P
   return joined
 }
 
-function readPlaces(json: unknown, where: string): Record<Dot, Place> {
+function readPlaces(json: unknown, where: string, live: Live): Record<Dot, Place> {
   const places = readRecord(json, where, (place, at): Place => {
     const { after, before } = readFields(place, at, [], ['after', 'before'])
     if (before === undefined && after === null) return { after }
@@ -163,6 +164,6 @@ function readPlaces(json: unknown, where: string): Record<Dot, Place> {
     if (after === undefined && typeof before === 'string') return { before: readDot(before, at) }
     return fail(at, 'after or before a dot')
   })
-  for (const dot of Object.keys(places)) readDot(dot, where)
+  for (const dot of Object.keys(places)) live(readDot(dot, where), where)
   return places
 }

@@ -216,6 +216,28 @@ describe('what two or more sides changed', () => {
   })
 })
 
+describe('long lists', () => {
+  const items = (count: number, of: (i: number) => object) =>
+    JSON.stringify({ l: Array.from({ length: count }, (_, i) => of(i)) })
+
+  it.each([
+    ['by their ids', (i: number) => ({ id: i })],
+    ['by their places', () => ({})],
+  ])('every object changed on one side, one on the other: they are still the same, %s', (_, of) => {
+    const text = (v: number, w: (i: number) => number) =>
+      items(3_000, (i) => ({ ...of(i), v, w: w(i), x: i % 7 }))
+    const zero = () => 0
+    const one = (i: number) => +(i === 1_500)
+    expect(merged(text(1, zero), [text(2, zero), text(1, one)])).toBe(text(2, one))
+  })
+
+  it('nothing in common at all: both', () => {
+    const l = (start: number) => items(10_000, (i) => ({ i: i + start }))
+    const result = JSON.parse(merged('{"l":[]}', [l(0), l(10_000)]))
+    expect(JSON.stringify(result)).toBe(items(20_000, (i) => ({ i })))
+  })
+})
+
 describe('without a base', () => {
   it('objects merge by field', () => {
     expect(merged(null, ['{"a":1,"o":{"x":1}}', '{"b":1,"o":{"y":1}}'])).toBe(
