@@ -135,6 +135,13 @@ const declared: Case[] = [
     [{ path: '/*', type: 'counter' }],
   ],
   [
+    'a counter, in fractions of several lengths',
+    '{"n":10}',
+    ['{"n":12.5}', '{"n":-9.25}'],
+    '{"n":-6.75}',
+    [{ path: '/n', type: 'counter' }],
+  ],
+  [
     'a counter, removed and counted on',
     '{"n":10}',
     ['{"n":15}', '{}'],
@@ -207,6 +214,12 @@ describe('what two or more sides changed', () => {
     const sides = sidesOf(['{"a":2}', '{"a":3}']).map((side) => ({ ...side, at: 5 }))
     expect(merge('{"a":1}', sides)).toBe('{"a":3}')
     expect(merge('{"a":1}', sides.toReversed())).toBe('{"a":3}')
+  })
+
+  it('what is inserted at one place stands there in the order of the times', () => {
+    const [a, b] = sidesOf(['{"l":[1]}', '{"l":[2]}']) as [CrdtSide, CrdtSide]
+    expect(merge('{"l":[]}', [a, b])).toBe('{"l":[1,2]}')
+    expect(merge('{"l":[]}', [{ ...a, at: 9000 }, b])).toBe('{"l":[2,1]}')
   })
 
   it('what a replica is called makes no difference', () => {
