@@ -8,6 +8,7 @@ import type { Catalog } from './catalog/catalog.ts'
 import { type Config, resolveReferences } from './config/index.ts'
 import { UserError } from './errors.ts'
 import { partBytes, transfersMax } from './limits.ts'
+import { hostId } from './temporal/host.ts'
 import { createVault, type Vault, type VaultParts } from './vault/vault.ts'
 
 export interface Locations {
@@ -75,7 +76,9 @@ export async function vaultParts(
   if (config.vault === null) await mkdir(path, { recursive: true })
   const options = config.vault ?? { type: 'file', path }
   const store = await locations.openOptions('vault', options, null)
-  return { store, catalog, clock: Date.now }
+  // No location can bear such a name.
+  const place = options.type === 'file' ? `vault ${hostId(stateDir)} ${options.path}` : null
+  return { store, catalog, place, clock: Date.now }
 }
 
 /** One vault for all that use the same place: what they ask of the catalog goes together. */

@@ -2,9 +2,10 @@
 import type { Conflict, Content, Directive, Key, RunNumber } from '../model.ts'
 import type { Resolution } from './records.ts'
 
-/** Where content lies: under a key of the vault's location; or as a version that the bucket of a
- *  location keeps by itself (`native`). */
-export type VaultPlace = { key: Key } | { location: string; key: Key; version: string }
+/** Where content lies: under a key of the vault's location. */
+export interface VaultPlace {
+  key: Key
+}
 
 /** One content that the vault has. */
 export interface VaultObject {

@@ -215,7 +215,8 @@ export const commands: CommandRow[] = [
   {
     name: 'vault',
     summary:
-      'show what the vault has; gc: remove what history needs no more; check: is it all there',
+      'show what the vault has; gc: remove what history needs no more; check: is it all there; ' +
+      'rebind: its folder is another one now',
     args: ['[action]'],
     options: [
       ['--dry-run', 'gc: only count'],

@@ -69,9 +69,9 @@ export interface DatasetConfig {
 
 /** What is kept of what was agreed, and for how long. */
 export interface HistoryConfig {
-  /** Where content goes that no replica will hold: to the vault; nowhere, but for a conflict's
-   *  loser; or it stays a version of the bucket that it is in, where that keeps them. */
-  content: 'vault' | 'native' | 'off'
+  /** Where content goes that no replica will hold: to the vault; or, but for a conflict's loser,
+   *  nowhere. */
+  content: 'vault' | 'off'
   /** `agreed`: each agreed content goes to the vault, also what no action of ours takes away. */
   when: 'replaced' | 'agreed'
   /** Lines of a key, the present one included; null: any number. */

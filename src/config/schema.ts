@@ -70,11 +70,10 @@ const onOff = z.union([z.boolean(), z.enum(['on', 'off'])], { error: 'expected o
 
 const history = z.strictObject({
   content: z
-    .enum(['vault', 'native', 'off'])
+    .enum(['vault', 'off'])
     .optional()
     .describe(
-      'Where content goes that no replica will hold: vault, the bucket’s own versions (native), ' +
-        'or nowhere. Default: vault.',
+      'off: versions are noted, and content that no replica will hold is lost. Default: vault.',
     ),
   when: z
     .enum(['replaced', 'agreed'])

@@ -10,7 +10,7 @@
  */
 import type { Connector, CopySource, ReadResult } from '../../connectors/connector.ts'
 import { digestProblem, digestsByReading, digestsOf } from '../../connectors/digests.ts'
-import type { VaultIndex, VaultObject } from '../catalog/catalog.ts'
+import type { Catalog, VaultIndex, VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import type { Content, Digests, Key, Source, Token } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
@@ -46,10 +46,14 @@ export interface Vault {
   has(content: Content, signal: AbortSignal): Promise<boolean>
 }
 
-/** What the vault stands on. `clock`: ms since the epoch. */
+/** What the vault stands on. */
 export interface VaultParts {
   store: Connector
-  catalog: VaultIndex
+  catalog: VaultIndex & Pick<Catalog, 'getLocation' | 'setLocation'>
+  /** A folder's name in the catalog, so that the empty one below a mount that is gone isn't taken
+   *  for it (I12); null: the location's address alone says which it is. */
+  place: string | null
+  /** ms since the epoch. */
   clock(): number
 }
 
@@ -59,11 +63,24 @@ export interface VaultRoot {
   prefix: Key
 }
 
+/** `rebind`: it may be another folder than it was. */
 export async function rootOfVault(
-  { store, catalog }: VaultParts,
+  { store, catalog, place }: VaultParts,
   signal: AbortSignal,
+  rebind = false,
 ): Promise<VaultRoot> {
-  const vault = await store.identity({ signal, create: true })
+  const was = place === null ? null : await catalog.getLocation(place)
+  const vault = await store.identity({ signal, create: was === null || rebind })
+  if (was && was.identity !== vault && !rebind) {
+    const words =
+      'The folder is not the one that it was: its mount may be gone. Bring it back; or, if it is ' +
+      'meant to be another one from now on: tidemark vault rebind'
+    throw new StoreError('root-missing', words, { location: store.name, operation: 'vault' })
+  }
+  if (place !== null && was?.identity !== vault) {
+    // All datasets', and so in no dataset's audit.
+    await catalog.setLocation(place, vault, null, { datasets: [], run: null, by: 'vault' })
+  }
   return { vault, prefix: `${await catalog.catalogId()}/` }
 }
 

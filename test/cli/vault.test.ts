@@ -1,5 +1,5 @@
 /** `tidemark vault`: what it has, what of it goes, what it lacks. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -91,6 +91,21 @@ describe('tidemark vault', () => {
       expect(stderr).toContain('error [usage-invalid]')
       expect(code).toBe(2)
     }
+  })
+
+  it('takes no other folder for its own, until it is told so', async () => {
+    const root = join(field.state, 'vault')
+    renameSync(root, `${root}-away`)
+    for (const args of [[], ['gc'], ['check']]) {
+      const { code, stderr } = await field.tidemark(data, 'vault', ...args)
+      expect(stderr).toMatch(/error \[root-missing\]: .*tidemark vault rebind/)
+      expect(code).toBe(6)
+    }
+    expect((await field.tidemark(data, 'vault', 'rebind')).code).toBe(0)
+    expect(await field.json(data, 'vault')).toMatchObject({
+      objects: 0,
+      others: [{ objects: 1, vault: expect.stringMatching(/^file:/) }],
+    })
   })
 
   it('says that the vault’s folder is gone, and exits with 6', async () => {

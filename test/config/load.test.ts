@@ -180,7 +180,7 @@ dataset: { name: d, source: a, destinations: [b], direction: two_way }
     ['{ vault: off }', { content: 'off' }],
     ['{ vault: on }', { content: 'vault' }],
     ['{ content: off, versions: 3 }', { content: 'off', versions: 3, keepMs: 90 * day }],
-    ['{ content: native, keep: 12h }', { content: 'native', keepMs: day / 2 }],
+    ['{ content: vault, keep: 12h }', { content: 'vault', keepMs: day / 2 }],
     ['{ when: agreed, keep: forever }', { content: 'vault', when: 'agreed', keepMs: null }],
   ])('history: %s', async (written, history) => {
     expect(await datasetOf(`history: ${written}`)).toMatchObject({ history })

@@ -58,7 +58,12 @@ describe.each([
       { ...engine.config, locations: { vault: vault.options } },
       'vault',
     )
-    const parts = { store, catalog: engine.catalog, clock: () => Date.now() + 7_200_000 }
+    const parts = {
+      store,
+      catalog: engine.catalog,
+      place: null,
+      clock: () => Date.now() + 7_200_000,
+    }
     const options = { dryRun: false, by: 'test', signal }
     const all = { versions: null, keepMs: null }
     const kept = await collectVault(parts, { retentionOf: () => all, ...options })

@@ -27,7 +27,7 @@ export async function vaultWorld(catalog: Catalog) {
     now: 1_700_000_000_000,
     store,
     catalog,
-    parts: { store, catalog, clock: () => world.now },
+    parts: { store, catalog, place: null, clock: () => world.now },
   }
   memoryStore('vault-store').clock = () => world.now
   const vault = createVault(world.parts)

@@ -92,7 +92,7 @@ function strategyWords(strategy: Strategy): string {
 function historyWords({ content, when, versions, keepMs }: DatasetConfig['history']): string {
   const keeps = keepMs === null ? 'for ever' : `${duration(keepMs)} after it was replaced`
   const most = versions === null ? '' : `, ${count(versions, 'version')} at most`
-  const what = content === 'off' ? 'without content' : content === 'native' ? 'native' : ''
+  const what = content === 'off' ? 'without content' : ''
   const parts = [what, when === 'agreed' ? 'all that is agreed' : '', `kept ${keeps}${most}`]
   return `history: ${parts.filter((part) => part !== '').join(', ')}`
 }

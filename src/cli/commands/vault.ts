@@ -8,25 +8,25 @@ import type { CommandContext, CommandOptions } from '../command.ts'
 import { bytes, count, printable } from '../output.ts'
 import { openSession, type Session } from '../session.ts'
 
-/** What the vault has (`tidemark vault`), what of it may go (`gc`), and whether it is all there
- *  (`check`). Asks the catalog and the vault's location; safe beside runs. */
+/** What the vault has (`tidemark vault`), what of it may go (`gc`), whether it is all there
+ *  (`check`), and that it is another folder now (`rebind`). Safe beside runs. */
 export async function run(
   context: CommandContext,
   [action]: string[],
   options: CommandOptions,
 ): Promise<number> {
-  const actions = { gc, check }
+  const actions = { gc, check, rebind }
   const act = action === undefined ? report : actions[action as keyof typeof actions]
   if (!act || (options.dryRun && act !== gc) || (options.deep && act !== check)) {
-    const next = 'tidemark vault, tidemark vault gc [--dry-run], tidemark vault check [--deep]'
+    const next = 'tidemark vault [gc [--dry-run] | check [--deep] | rebind]'
     throw new UserError('usage-invalid', 'the vault can’t be asked for that', { next })
   }
   const session = await openSession(context)
   const locations = createLocations()
   try {
     const { config, catalog } = session
-    const { store, clock } = await vaultParts(locations, catalog, config, context.state)
-    return await act(context, session, { store, catalog, clock }, options)
+    const parts = await vaultParts(locations, catalog, config, context.state)
+    return await act(context, session, { ...parts, catalog }, options)
   } finally {
     await locations.close()
     await session.close()
@@ -54,6 +54,14 @@ const report: Act = async ({ output, signal }, _session, parts) => {
   for (const { vault: other, objects } of others) {
     output.line(`an earlier vault, ${printable(other)}, has ${count(objects, 'object')} more`)
   }
+  return EXIT.ok
+}
+
+/** Its folder is another one from now on. What the catalog knows of the old one stays known. */
+const rebind: Act = async ({ output, signal }, _session, parts) => {
+  const { vault } = await rootOfVault(parts, signal, true)
+  output.result({ vault })
+  output.line(`the vault is ${printable(vault)}`)
   return EXIT.ok
 }
 
