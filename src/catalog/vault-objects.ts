@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Content, Digests } from '../model.ts'
 import { compareBytes, contentNames } from '../sync/content.ts'
+import { compareKeys } from '../sync/keys.ts'
 import type { VaultObjectsTable } from './schema.ts'
 import { type ColumnType, inTransaction, overRows, type Store } from './store.ts'
 import type { VaultObject, VaultPlace, VaultRecord } from './vault-index.ts'
@@ -275,7 +276,7 @@ export async function claimForSweep(
         ...({ vault: 'text', name: 'text', at: 'bigint' } as const),
         ...({ used: 'bigint', claimed: 'bigint' } as const),
       },
-      names.toSorted().map((name) => [vault, name, at, usedBefore, claimedBefore]),
+      names.toSorted(compareKeys).map((name) => [vault, name, at, usedBefore, claimedBefore]),
       (wanted) =>
         `update vault_objects set state = 'sweeping', used_at = r.at from ${wanted}
          where vault_objects.vault = r.vault and vault_objects.name = r.name

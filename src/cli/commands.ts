@@ -72,7 +72,7 @@ export const commands: CommandRow[] = [
   },
   {
     name: 'conflicts',
-    summary: 'the inbox: list [DATASET], show ID, resolve [ID...], undo ID...',
+    summary: 'the inbox: list, history [DATASET], show ID, resolve [ID...], undo ID...',
     args: ['[action]', '[ids...]'],
     options: [
       ['--take <replica>', 'resolve: the side that this replica is on'],
@@ -83,7 +83,9 @@ export const commands: CommandRow[] = [
       ['--prefix <prefix>', 'only of keys that begin so'],
       ['--kind <kind>', 'only update/update, create/create, update/delete or drift'],
       ['--replica <name>', 'only where this replica has a side'],
-      ['--only <state>', 'open (default), resolved, closed, or all'],
+      ['--only <state>', 'open (default), resolved, closed, or all (default of history)'],
+      ['--since <time>', 'history: opened or ended since then (2026-01-31T09:05Z, "7d ago")'],
+      ['--csv', 'history: as CSV'],
       ['--all', 'resolve: all that are open'],
       ['--yes', 'resolve: without asking'],
     ],
@@ -198,15 +200,12 @@ export const commands: CommandRow[] = [
   {
     name: 'audit',
     summary:
-      'what was decided, by whom: log, verify, sign [DATASET]; conflicts: what became of them',
+      'what was decided, by whom, and whether it still is what was written: log, verify, sign',
     args: ['<action>', '[dataset]'],
     options: [
-      [
-        '--key <key>',
-        'log, conflicts: only of this key; verify, sign: the file of the Ed25519 key',
-      ],
-      ['--since <time>', 'log, conflicts: since then (2026-01-31T09:05Z, "7d ago")'],
-      ['--csv', 'log, conflicts: as CSV'],
+      ['--key <key>', 'log: only of this key; verify, sign: the file of the Ed25519 key'],
+      ['--since <time>', 'log: since then (2026-01-31T09:05Z, "7d ago")'],
+      ['--csv', 'log: as CSV'],
       ['--heads <location>', 'verify: against the signed heads at LOCATION[/PREFIX]'],
       ['--to <location>', 'sign: write the signed heads to LOCATION[/PREFIX]'],
     ],

@@ -43,7 +43,9 @@ async function filled() {
   await catalog.settle(dataset, [{ record, row: rowOf('k'), expectRev: 0, version }])
   await catalog.updateRun(number, { state: 'conflicts', endedAt: 10_000 })
   await catalog.close()
-  const audit = (...args: string[]) => run(['--state', state, 'audit', ...args], { cwd })
+  const tidemark = (...args: string[]) => run(['--state', state, ...args], { cwd })
+  const audit = (...args: string[]) => tidemark('audit', ...args)
+  const history = (...args: string[]) => tidemark('conflicts', 'history', ...args)
   const tamper = (statement: string) => {
     const database = new DatabaseSync(join(state, 'catalog.db'))
     database.exec(statement)
@@ -51,7 +53,7 @@ async function filled() {
   }
   writeFileSync(join(cwd, 'private.pem'), ed25519.privateKey.export(pkcs8))
   writeFileSync(join(cwd, 'public.pem'), ed25519.publicKey.export({ type: 'spki', format: 'pem' }))
-  return { cwd, audit, tamper }
+  return { cwd, audit, history, tamper }
 }
 
 const error = ({ stderr }: { stderr: string }) => /error \[([\w-]+)\]/.exec(stderr)?.[1]
@@ -99,25 +101,25 @@ describe('audit log', () => {
   })
 })
 
-describe('audit conflicts', () => {
+describe('conflicts history', () => {
   it('is the history of all conflicts, or of one key with what was told of it', async () => {
-    const { audit } = await filled()
-    const { stdout } = await audit('conflicts', dataset)
+    const { history } = await filled()
+    const { stdout } = await history(dataset)
     expect(stdout.split('\n')).toHaveLength(keys.length + 1)
     expect(stdout).toMatch(/ 1 {2}photos:plain {2}update\/update {2}opened 1970-.* \(run 1\) {2}/)
     expect(stdout).toMatch(
       / resolved 1970-.* \(run 1\) {2}prefer, by rule: prefer: here: here won\n$/,
     )
-    const one = await audit('conflicts', '--key', 'plain')
+    const one = await history('--key', 'plain')
     expect(one.stdout.match(/conflict-(opened|resolved)/g)).toEqual([
       ...['conflict-opened', 'conflict-resolved'],
     ])
-    const json = JSON.parse((await audit('conflicts', '--key', 'plain', '--json')).stdout)
+    const json = JSON.parse((await history('--key', 'plain', '--json')).stdout)
     expect(json.conflicts).toMatchObject([
       { id: 1, resolution, events: [{ what: 'conflict-opened' }, { what: 'conflict-resolved' }] },
     ])
-    expect((await audit('conflicts', '--key', 'none')).stdout).toBe('no conflicts\n')
-    const late = await audit('conflicts', '--since', '1970-01-01T00:00:08.500Z', '--csv')
+    expect((await history('--key', 'none')).stdout).toBe('no conflicts\n')
+    const late = await history('--since', '1970-01-01T00:00:08.500Z', '--csv')
     const rows = parse(late.stdout, { columns: true }) as Record<string, string>[]
     expect(rows).toMatchObject([
       {

@@ -1,10 +1,8 @@
-import { EXIT, UserError } from '../../errors.ts'
+import { UserError } from '../../errors.ts'
 import { log } from '../audit/log.ts'
 import { sign } from '../audit/sign.ts'
 import { verify } from '../audit/verify.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
-import { printConflictHistory } from '../conflict-history.ts'
-import { parseMoment } from '../history/moment.ts'
 import { openSession, type Session } from '../session.ts'
 
 /** What was decided, by whom; and whether that is still what was written. Asks the catalog alone,
@@ -24,11 +22,9 @@ export async function run(
         return await verify(context, session, datasets, options)
       case 'sign':
         return await sign(context, session, datasets, options)
-      case 'conflicts':
-        return await conflicts(context, session, name, options)
       default:
         throw new UserError('usage-invalid', `there is no audit ${action}`, {
-          next: 'It is: tidemark audit log, verify, sign or conflicts',
+          next: 'It is: tidemark audit log, verify or sign',
         })
     }
   } finally {
@@ -46,19 +42,4 @@ async function datasetsOf({ config, catalog }: Session, name?: string): Promise<
     where: config.file,
     next: `There are: ${has.join(', ')}`,
   })
-}
-
-async function conflicts(
-  { output }: CommandContext,
-  { catalog }: Session,
-  dataset: string | undefined,
-  { key, since, csv }: CommandOptions,
-): Promise<number> {
-  const filter = {
-    ...(dataset === undefined ? {} : { dataset }),
-    ...(typeof key === 'string' ? { key } : {}),
-    ...(typeof since === 'string' ? { since: parseMoment(since, Date.now()) } : {}),
-  }
-  await printConflictHistory(output, catalog, filter, csv === true)
-  return EXIT.ok
 }

@@ -1,11 +1,12 @@
 import { UserError } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { tellConflicts } from '../conflicts/history.ts'
 import { listConflicts } from '../conflicts/list.ts'
 import { resolveConflicts } from '../conflicts/resolve.ts'
 import { showConflict } from '../conflicts/show.ts'
 import { undoConflicts } from '../conflicts/undo.ts'
 
-/** The inbox: `conflicts`, and `conflicts show | resolve | undo ID`. */
+/** The inbox: `conflicts`, `conflicts show | resolve | undo ID`, and `conflicts history`. */
 export async function run(
   context: CommandContext,
   [action = 'list', ...rest]: string[],
@@ -18,11 +19,13 @@ export async function run(
       return await showConflict(context, needed(rest, 'show')[0] as string)
     case 'resolve':
       return await resolveConflicts(context, rest, options)
+    case 'history':
+      return await tellConflicts(context, rest, options)
     case 'undo':
       return await undoConflicts(context, needed(rest, 'undo'))
     default:
       throw new UserError('usage-invalid', `conflicts has no "${action}"`, {
-        next: 'It has: list [DATASET], show ID, resolve [ID...], undo ID...',
+        next: 'It has: list [DATASET], show ID, resolve [ID...], undo ID..., history [DATASET]',
       })
   }
 }

@@ -51,7 +51,7 @@ export async function listConflicts(
 }
 
 /** One that the config no longer has may still have history. */
-async function checkDataset(
+export async function checkDataset(
   { config, catalog }: Awaited<ReturnType<typeof openSession>>,
   name: string,
 ): Promise<void> {

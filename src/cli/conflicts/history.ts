@@ -1,61 +1,70 @@
-/** What became of the conflicts: a report over time, or all that happened to one key. */
-import type { AuditRow, Catalog, ConflictRecord } from '../catalog/catalog.ts'
-import type { Content, Key } from '../model.ts'
-import { ALGORITHMS } from '../sync/content.ts'
-import { wordsOf } from './audit/log.ts'
-import { csvLine } from './csv.ts'
-import { createJsonStream } from './json-stream.ts'
-import { type Output, printable, time } from './output.ts'
+/** `conflicts history`: what became of them, as a report over time or event by event of one key. */
+import type { AuditRow, Catalog, ConflictRecord } from '../../catalog/catalog.ts'
+import { EXIT } from '../../errors.ts'
+import type { Content } from '../../model.ts'
+import { ALGORITHMS } from '../../sync/content.ts'
+import { wordsOf } from '../audit/log.ts'
+import type { CommandContext, CommandOptions } from '../command.ts'
+import { csvLine } from '../csv.ts'
+import { parseMoment } from '../history/moment.ts'
+import { createJsonStream } from '../json-stream.ts'
+import { type Output, printable, time } from '../output.ts'
+import { openSession } from '../session.ts'
+import { conflictsOf, type Wanted, wantedOf } from './filter.ts'
+import { checkDataset } from './list.ts'
+import { shownConflict } from './words.ts'
 
-export interface ConflictHistoryFilter {
-  dataset?: string
-  /** With what the audit tells of it, event by event. */
-  key?: Key
-  /** Opened, or ended, at that time (ms) or later. */
-  since?: number
-}
-
-const pageConflicts = 500
 const headers = [
   ...['id', 'dataset', 'key', 'kind', 'state', 'opened', 'opened run', 'ended', 'ended run'],
   ...['strategy', 'rule', 'by', 'winner', 'winner at', 'losers'],
 ]
 
-/** Newest first: lines for people, CSV, or with `output.json` the JSON of all of them. */
-export async function printConflictHistory(
-  output: Output,
-  catalog: Catalog,
-  filter: ConflictHistoryFilter,
-  csv: boolean,
-): Promise<void> {
-  const stream = createJsonStream(output)
-  await stream.begin({}, 'conflicts')
-  if (csv) await output.write(csvLine(headers))
-  let any = false
-  for (let before: number | undefined; ; ) {
-    const more = before === undefined ? {} : { before }
-    const page = await catalog.findConflicts({ ...filter, ...more, limit: pageConflicts })
-    for (const one of page) {
+/** Newest first, in whatever state they are; opened or ended since `--since`. */
+export async function tellConflicts(
+  context: CommandContext,
+  [dataset]: string[],
+  options: CommandOptions,
+): Promise<number> {
+  const { output } = context
+  const csv = options.csv === true
+  const wanted: Wanted = {
+    ...wantedOf([], { ...options, only: options.only ?? 'all' }),
+    ...(dataset === undefined ? {} : { dataset }),
+    ...(typeof options.since === 'string' && { since: parseMoment(options.since, Date.now()) }),
+  }
+  const session = await openSession(context)
+  try {
+    if (wanted.dataset !== undefined) await checkDataset(session, wanted.dataset)
+    const stream = createJsonStream(output)
+    await stream.begin({}, 'conflicts')
+    if (csv) await output.write(csvLine(headers))
+    let any = false
+    for await (const one of conflictsOf(session, wanted)) {
+      context.signal.throwIfAborted()
       any = true
-      const events = filter.key === undefined ? [] : await eventsOf(catalog, one)
-      await stream.item(filter.key === undefined ? one : { ...one, events: events.map(parsed) })
+      const events = wanted.key === undefined ? [] : await eventsOf(session.catalog, one)
+      const shown = shownConflict(one)
+      await stream.item(wanted.key === undefined ? shown : { ...shown, events: events.map(parsed) })
       if (csv) await output.write(csvLine(cellsOf(one)))
       else if (!output.json) await output.write(`${linesOf(output, one, events).join('\n')}\n`)
     }
-    if (page.length < pageConflicts) break
-    before = page.at(-1)?.id ?? 0
+    await stream.end()
+    if (!any && !csv) output.line('no conflicts')
+    return EXIT.ok
+  } finally {
+    await session.close()
   }
-  await stream.end()
-  if (!any && !csv) output.line('no conflicts')
 }
+
+const pageRows = 500
 
 /** What the audit has of this conflict, in order. */
 async function eventsOf(catalog: Catalog, { dataset, key, id }: ConflictRecord) {
   const events: AuditRow[] = []
   for (let after = 0; ; ) {
-    const page = await catalog.auditRows({ dataset, key, after, limit: pageConflicts })
+    const page = await catalog.auditRows({ dataset, key, after, limit: pageRows })
     events.push(...page.filter((row) => parsed(row).detail.id === id))
-    if (page.length < pageConflicts) return events
+    if (page.length < pageRows) return events
     after = page.at(-1)?.seq ?? after
   }
 }
