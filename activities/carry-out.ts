@@ -7,7 +7,7 @@ import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { RETRIED, StoreError } from '../src/errors.ts'
 import { actionTriesMax } from '../src/limits.ts'
 import type { Action, Content, Entry, Outcome, PlanItem } from '../src/model.ts'
-import { sameToken } from '../src/sync/content.ts'
+import { compareContent, sameToken } from '../src/sync/content.ts'
 import type { Attempt } from './attempt.ts'
 import type { Committer } from './commit.ts'
 import { recordEnd } from './conclude.ts'
@@ -74,8 +74,12 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
 /** What is kept beside a winner is agreed before the winner takes its place. */
 async function isReady({ deps, context }: Work, { after = [] }: PlanItem): Promise<boolean> {
   if (after.length === 0) return true
-  const rows = await deps.catalog.getBaseline(context.dataset.name, after)
-  return after.every((key) => rows.get(key)?.head.content)
+  const keys = after.map(({ key }) => key)
+  const rows = await deps.catalog.getBaseline(context.dataset.name, keys)
+  return after.every(({ key, content }) => {
+    const agreed = rows.get(key)?.head.content
+    return agreed && compareContent(agreed, content) === 'same'
+  })
 }
 
 /** Until all ranges have ended; who isn't ready then is decided anew by the next run. */

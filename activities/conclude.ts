@@ -1,7 +1,7 @@
 /** A decided conflict into the items that carry it out, and into the record of how it ended. */
 import { createHash } from 'node:crypto'
 import type { ItemRecord } from '../src/catalog/catalog.ts'
-import type { Conflict, Contender, Moment, Resolution, RunNumber, Undecided } from '../src/model.ts'
+import type { Conflict, Contender, Moment, Resolution, Undecided } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { orderText } from '../src/sync/contents.ts'
 import { compareKeys } from '../src/sync/keys.ts'
@@ -51,7 +51,9 @@ export async function conclude(
   }
   const beside = ruling.keep ? await keepBeside({ ...work, record }, ruling.keep) : none
   if ('code' in beside) return beside
-  const after = beside.records.map(({ key }) => key)
+  const after = beside.records.flatMap(({ key, item: kept }) =>
+    kept?.head.content ? [{ key, content: kept.head.content }] : [],
+  )
   const resolution = resolutionOf(conflict, ruling, beside)
   record.item = { ...item, ...(after.length > 0 ? { after } : {}), resolution }
   record.state = item.head.content === null ? 'deferred' : 'pending'
@@ -62,7 +64,7 @@ export async function conclude(
 
 const none: KeptBeside = { records: [], names: new Map() }
 
-/** The conflict of this item ends by it. */
+/** The conflict of this item ends by it; like a version, by the run that planned it. */
 export async function recordEnd(
   { catalog }: Deps,
   { dataset, record: run }: RunContext,
@@ -70,7 +72,7 @@ export async function recordEnd(
   at: number,
 ): Promise<void> {
   if (!conflict || !item?.resolution) return
-  await catalog.endConflict(dataset.name, run.run as RunNumber, conflict.key, {
+  await catalog.endConflict(dataset.name, run.base ?? run.run, conflict.key, {
     state: 'resolved',
     resolution: item.resolution,
     conflict,

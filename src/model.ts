@@ -161,8 +161,8 @@ export interface PlanItem {
   sources: Source[]
   /** The key under which the sources have it, where it is another: a loser that is kept. */
   sourceKey?: Key
-  /** Keys of this run that must be agreed on before: what was kept beside the winner. */
-  after?: Key[]
+  /** What must be agreed on before: losers that are kept beside the winner, under their keys. */
+  after?: { key: Key; content: Content }[]
   /** The vault has the head's content, too: merged, given by a person, or of an older version. */
   vaulted?: true
   rescues: Rescue[]

@@ -134,5 +134,5 @@ it('a plan of one side is recorded as resolved when it is applied', async () => 
   const applied = await world.engine.run({ mode: 'apply', base: plan.run })
   expect(applied).toMatchObject({ state: 'complete', counts: { conflicts: 0 } })
   const [resolved] = await world.conflicts('resolved')
-  expect(resolved).toMatchObject({ endedRun: applied.run, resolution: { rule: 'lww' } })
+  expect(resolved).toMatchObject({ endedRun: plan.run, resolution: { rule: 'lww' } })
 })

@@ -94,11 +94,25 @@ it('names do not nest: a conflict of a copy is kept beside the original', async 
   world.put('a', copy, 'two of a')
   world.put('b', copy, 'two of b')
   await world.engine.run()
-  expect(world.everywhere()).toEqual({
-    'k.txt': 'one of b',
-    [copy]: 'two of b',
-    'k.conflict-a-20260101T000003Z.txt': 'two of a',
-  })
+  const { 'k.txt': original, [copy]: winner, ...rest } = world.everywhere()
+  expect([original, winner]).toEqual(['one of b', 'two of b'])
+  expect(Object.values(rest)).toEqual(['two of a'])
+  expect(Object.keys(rest)[0]).toMatch(/^k\.conflict-a-20260101T000003Z\.[0-9a-f]{8}\.txt$/)
+})
+
+it('a copy and its original may lose at the same time: both losers are kept, once', async () => {
+  const world = await conflictWorld(['a', 'b'], keepBoth)
+  world.put('a', 'k.txt', 'one of a')
+  world.put('b', 'k.txt', 'one of b')
+  await world.engine.run()
+  const [copy = ''] = Object.keys(world.everywhere()).filter((key) => key.includes('conflict'))
+  world.later(1_000)
+  for (const key of ['k.txt', copy]) memoryStore('a').put(key, Buffer.from(`${key} of a`))
+  world.later(1_000)
+  for (const key of ['k.txt', copy]) memoryStore('b').put(key, Buffer.from(`${key} of b`))
+  expect(await world.engine.run()).toMatchObject({ state: 'complete' })
+  const kept = Object.values(world.everywhere()).toSorted()
+  expect(kept).toEqual(['k.txt', copy].flatMap((key) => [`${key} of a`, `${key} of b`]).toSorted())
 })
 
 it('a name that has this very content is adopted; one that has another gets a digest', async () => {

@@ -66,7 +66,7 @@ locations:
 # Defaults for every dataset below.
 synchronization:
   mode: manual                    # or scheduled
-  conflict-resolution: last-write-wins  # or source-wins, manual, {prefer: [core, copy]}
+  conflict-resolution: last-write-wins  # or merge, keep-both, manual, rules: docs/conflicts.md
   # schedule: "0 */6 * * *"       # minute, hour, day of month, month, day of week; in UTC
   # batch-size: 1000
 

@@ -1,6 +1,7 @@
 /** Strategies that let one side win by what is known of it without reading it. */
 import type { Conflict, Contender, Strategy } from '../../model.ts'
 import { orderText } from '../contents.ts'
+import { compareKeys } from '../keys.ts'
 import type { Word } from './verdict.ts'
 
 type Of<N extends Strategy['name']> = Extract<Strategy, { name: N }>
@@ -45,7 +46,7 @@ export function preferred({ contenders }: Conflict, { ranks }: Of<'prefer'>): Wo
     if (!only) continue
     if (others.length > 0) return latestOf(sides)
     const names = sideOf(only).filter((replica) => rank.includes(replica))
-    return win(only, `${names.sort().join(', ')} is preferred`)
+    return win(only, `${names.join(', ')} is preferred`)
   }
   return { kind: 'passes', code: 'none-preferred', message: 'no preferred replica takes a side' }
 }
@@ -72,9 +73,9 @@ export function keepBoth(contenders: Conflict['contenders'], as: string): Word {
   return sides.length > 0 ? { ...word, keep: { sides, as } } : word
 }
 
-/** Who takes this side. */
+/** Who takes this side, by name. */
 export function sideOf({ replicas, deletedAt }: Contender): string[] {
-  return [...replicas.map(({ replica }) => replica), ...deletedAt]
+  return [...replicas.map(({ replica }) => replica), ...deletedAt].sort(compareKeys)
 }
 
 const survives = 'an update survives a delete'

@@ -19,7 +19,9 @@ export function conflictNameProblem(template: string): string | null {
   if (strange !== undefined) return `{${strange}} is not known here`
   const twice = used.find((name, i) => used.indexOf(name) < i)
   if (twice !== undefined) return `{${twice}} is there twice`
-  if (!used.includes('name')) return 'it has no {name}: all losers would be called alike'
+  for (const part of ['name', 'ext']) {
+    if (!used.includes(part)) return `it has no {${part}}: losers of several keys would be one`
+  }
   if (!['replica', 'time', 'digest'].some((name) => used.includes(name))) {
     return 'it has none of {replica}, {time} and {digest}: the next loser would have no name left'
   }
@@ -30,7 +32,8 @@ export function conflictNameProblem(template: string): string | null {
 
 /**
  * The loser's key. `longer`: with a short digest, where the plain one is taken by something else.
- * A loser of a key that is itself such a name gets one of the original's: names don't nest.
+ * A loser of a key that is itself such a name gets one of the original's: names don't nest; always
+ * with the digest, since the original may lose to the same replica at the same time.
  */
 export function conflictName(
   conflict: Conflict,
@@ -38,22 +41,20 @@ export function conflictName(
   { as, replicas, longer }: { as: string; replicas: string[]; longer: boolean },
 ): Key {
   const { name, ext } = originalOf(conflict.key, as, replicas)
+  const isCopy = `${name}${ext}` !== conflict.key
   // Ahead of the scan or not: the same loser is called alike by every run.
   const time = new Date((loser.at ?? 0) + (loser.ahead ?? 0)).toISOString()
   const digest = shortDigest(loser)
   const values = {
     name,
     ext,
-    replica: sideOf(loser).sort()[0] ?? nobody,
+    replica: sideOf(loser)[0] ?? nobody,
     time: time.replace(/[-:]|\.\d+/g, ''),
     digest,
   }
   const fill = (template: string) =>
     template.replace(variable, (_, one: keyof typeof values) => values[one])
-  if (!longer) return fill(as)
-  return as.includes('{ext}')
-    ? fill(as.replace('{ext}', `.${digest}{ext}`))
-    : `${fill(as)}.${digest}`
+  return fill(longer || isCopy ? as.replace('{ext}', `.${digest}{ext}`) : as)
 }
 
 /** What nobody holds any more, but the vault. */
@@ -82,8 +83,7 @@ function originalOf(key: Key, as: string, replicas: string[]): Parts {
       if (!piece.startsWith('{') || form === undefined) return escaped(piece)
       return digest && piece === '{ext}' ? `\\.[0-9a-f]{8}${form}` : form
     })
-    const tail = digest && !as.includes('{ext}') ? '\\.[0-9a-f]{8}' : ''
-    return new RegExp(`^${pieces.join('')}${tail}$`, 'su')
+    return new RegExp(`^${pieces.join('')}$`, 'su')
   })
   const found = longer?.exec(key) ?? plain?.exec(key)
   if (found?.groups?.name) return { name: found.groups.name, ext: found.groups.ext ?? '' }

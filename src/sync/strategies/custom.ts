@@ -53,7 +53,7 @@ export function customInput(conflict: Conflict, { base, sides }: Contents): Cust
       ? { size: made.content.size, at: time(made.at), text: textOf(base ?? undefined) }
       : null,
     sides: contenders.map((one) => ({
-      replicas: sideOf(one).sort(),
+      replicas: sideOf(one),
       deleted: one.content === null,
       size: one.content?.size ?? null,
       at: one.at === null ? null : time(one.at),

@@ -58,7 +58,7 @@ function wholeOf(
   }
   const sides = contenders.flatMap((contender): Side[] => {
     const bytes = contents.sides.get(contender)
-    return bytes ? [{ contender, bytes, label: sideOf(contender).sort().join(', ') }] : []
+    return bytes ? [{ contender, bytes, label: sideOf(contender).join(', ') }] : []
   })
   if (sides.length === contenders.length) return { base: contents.base, sides }
   const message = 'a side cannot be read now: nobody who has it can be reached'

@@ -39,10 +39,10 @@ describe('a loser', () => {
     ['a/.env', `a/.env.${tail}`],
     ['x.tar.gz', `x.tar.${tail}.gz`],
     ['dot.', `dot..${tail}`],
-    // One of a copy is one of the original.
-    [`a/report.${tail}.txt`, `a/report.${tail}.txt`],
-    [`a/report.conflict-west-20250101T000000Z.txt`, `a/report.${tail}.txt`],
-    [`a/report.conflict-west-20250101T000000Z.89abcdef.txt`, `a/report.${tail}.txt`],
+    // One of a copy is one of the original, with a digest: both may lose at the same time.
+    [`a/report.${tail}.txt`, `a/report.${tail}.01234567.txt`],
+    [`a/report.conflict-west-20250101T000000Z.txt`, `a/report.${tail}.01234567.txt`],
+    [`a/report.conflict-west-20250101T000000Z.89abcdef.txt`, `a/report.${tail}.01234567.txt`],
     [
       `a/report.conflict-north-20250101T000000Z.txt`,
       `a/report.conflict-north-20250101T000000Z.${tail}.txt`,
@@ -54,13 +54,12 @@ describe('a loser', () => {
   it('has a name of its content, where the plain one is taken', () => {
     expect(named('k.txt', defaultConflictName, {}, true)).toBe(`k.${tail}.01234567.txt`)
     expect(named('k.txt', '{name}{ext}-{replica}', {}, true)).toBe('k.01234567.txt-east')
-    expect(named('k.txt', '{name}-{replica}', {}, true)).toBe('k-east.01234567')
   })
 
   it('is called as the config says', () => {
     expect(named('a/k.txt', 'lost/{name} ({digest}){ext}')).toBe('lost/a/k (01234567).txt')
     expect(named('lost/a/k (00000000).txt', 'lost/{name} ({digest}){ext}')).toBe(
-      'lost/a/k (01234567).txt',
+      'lost/a/k (01234567).01234567.txt',
     )
   })
 
@@ -73,25 +72,22 @@ describe('a loser', () => {
   })
 
   it('that nobody holds any more has a name, too', () => {
-    expect(named('k', '{name}-{replica}', { replicas: [] })).toBe('k-agreed')
+    expect(named('k', '{name}-{replica}{ext}', { replicas: [] })).toBe('k-agreed')
   })
 })
 
 it.each([
   ['{name}.{time}{ext}', null],
-  ['{ext}{time}', 'it has no {name}: all losers would be called alike'],
+  ['{ext}{time}', 'it has no {name}: losers of several keys would be one'],
+  ['{name}{time}', 'it has no {ext}: losers of several keys would be one'],
   [
-    '{name}',
+    '{name}{ext}',
     'it has none of {replica}, {time} and {digest}: the next loser would have no name left',
   ],
-  ['{name}{nome}{time}', '{nome} is not known here'],
-  ['{name}{name}{time}', '{name} is there twice'],
-  [
-    '{name}{time',
-    'it has none of {replica}, {time} and {digest}: the next loser would have no name left',
-  ],
-  ['{name}{time}}', 'a brace that belongs to no variable'],
-  ['/{name}{time}', 'a key does not begin with a slash'],
+  ['{name}{nome}{time}{ext}', '{nome} is not known here'],
+  ['{name}{name}{time}{ext}', '{name} is there twice'],
+  ['{name}{ext}{time}}', 'a brace that belongs to no variable'],
+  ['/{name}{time}{ext}', 'a key does not begin with a slash'],
 ])('the template %s: %s', (template, problem) => {
   expect(conflictNameProblem(template)).toBe(problem)
 })
