@@ -1,10 +1,11 @@
 /** The baseline as it is read. It is written by `settle.ts` alone, but for holds
  *  that are dropped. */
-import { type RawBuilder, type SqlBool, sql } from 'kysely'
+import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
 import type { BaselineRow, Key, KeyRange } from '../model.ts'
 import { append } from './audit.ts'
 import { decodeBody, encodeBody } from './baseline-body.ts'
 import type { Catalog } from './catalog.ts'
+import type { Tables } from './schema.ts'
 import { checkKey, findDataset, inTransaction, overRows, type Store } from './store.ts'
 
 const pageRows = 1_000
@@ -72,17 +73,25 @@ export async function getBaseline(
   return new Map(rows.map(({ key, rev, body }) => [key, decodeBody(key, rev, body)]))
 }
 
-/** One seek a bound: each reads `every` index entries, so the thread is never kept for long. */
 export async function baselineBounds(store: Store, dataset: string, every: number): Promise<Key[]> {
   const id = await findDataset(store, dataset)
+  if (id === undefined) return []
+  return await boundsOf(
+    store.db.selectFrom('baseline').select('key').where('dataset', '=', id),
+    every,
+  )
+}
+
+/** Of the keys that this selects. One seek a bound: each reads `every` index entries, so the thread
+ *  is never kept for long. */
+export async function boundsOf(
+  keys: SelectQueryBuilder<Tables, 'baseline' | 'request_keys', { key: Key }>,
+  every: number,
+): Promise<Key[]> {
   const bounds: Key[] = []
-  if (id === undefined) return bounds
   for (;;) {
     const last = bounds[bounds.length - 1]
-    const row = await store.db
-      .selectFrom('baseline')
-      .select('key')
-      .where('dataset', '=', id)
+    const row = await keys
       .$if(last !== undefined, (query) => query.where('key', '>=', last as Key))
       .orderBy('key')
       .limit(1)

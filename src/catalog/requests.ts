@@ -1,7 +1,7 @@
 /** What a person asked for, and the keys that it selects: the runs that carry it out read them. */
 import type { Directive, Key, KeyRange, Request } from '../model.ts'
 import { append } from './audit.ts'
-import { within } from './baseline.ts'
+import { boundsOf, within } from './baseline.ts'
 import type { RequestRecord } from './catalog.ts'
 import type { RequestsTable } from './schema.ts'
 import { checkKey, datasetId, inTransaction, nextNumber, overRows, type Store } from './store.ts'
@@ -86,19 +86,8 @@ export async function requestKeys(
 }
 
 export async function requestBounds(store: Store, id: number, every: number): Promise<Key[]> {
-  const bounds: Key[] = []
-  for (;;) {
-    const last = bounds[bounds.length - 1]
-    const row = await store.db
-      .selectFrom('request_keys')
-      .select('key')
-      .where('request', '=', id)
-      .$if(last !== undefined, (query) => query.where('key', '>=', last as Key))
-      .orderBy('key')
-      .limit(1)
-      .offset(every)
-      .executeTakeFirst()
-    if (!row) return bounds
-    bounds.push(row.key)
-  }
+  return await boundsOf(
+    store.db.selectFrom('request_keys').select('key').where('request', '=', id),
+    every,
+  )
 }
