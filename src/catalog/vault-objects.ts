@@ -171,7 +171,7 @@ async function upsert(
 }
 
 /** Two transactions never wait for each other. */
-const byName = (objects: VaultObject[]) => objects.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+const byName = (objects: VaultObject[]) => objects.toSorted((a, b) => compareKeys(a.name, b.name))
 
 function rowsOf(vault: string, objects: VaultObject[], state: string, at: number) {
   return byName(objects).map(({ name, content: { size, digests }, stored, place }) => [

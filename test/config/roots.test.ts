@@ -63,6 +63,15 @@ describe('roots overlap', () => {
     expect(problem).toMatchObject({ code: 'config-overlapping-roots' })
     expect(problem?.where).toMatch(/:1:1$/)
   })
+
+  it.each([
+    ['equal to a replica’s folder', 'd'],
+    ['inside it', 'd/vault'],
+    ['around it', '.'],
+  ])('with the vault: %s', async (_what, path) => {
+    const yaml = `vault: { type: file, path: ${path} }\n${pair('{ type: file, path: d }', gcs(''))}`
+    expect((await refusals(yaml)).map(({ code }) => code)).toEqual(['config-overlapping-roots'])
+  })
 })
 
 describe('roots are apart', () => {

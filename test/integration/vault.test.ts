@@ -105,3 +105,28 @@ test('replicas and vault in one S3: the store copies into the vault by itself', 
   await expectAll([one, two], all('first'))
   await expectQuiet(engine)
 })
+
+test.each(['s3', 'gcs', 'azure', 'file'] as const)(
+  'a vault at %s that vanished: nothing is overwritten or deleted, the rest goes on',
+  async (kind) => {
+    const { engine, places } = await datasetOf(['memory', 'memory'])
+    const [one, two] = places as [Place, Place]
+    const vault = await vaultAt(kind, engine)
+    for (const key of ['changed', 'deleted', 'vaulted']) await one.put(key, `first ${key}`)
+    await engine.run()
+    await one.put('vaulted', 'second vaulted')
+    await engine.run()
+    await one.put('changed', 'second')
+    await one.remove('deleted')
+    await one.put('new', 'new')
+    for (const key of await vault.keys()) await vault.remove(key)
+    await vault.vanish()
+    expect(await engine.run()).toMatchObject({
+      ...{ state: 'partial', counts: { failed: 2, puts: 1, deletes: 0 } },
+    })
+    await expectAll([two], {
+      ...{ changed: 'first changed', deleted: 'first deleted' },
+      ...{ vaulted: 'second vaulted', new: 'new' },
+    })
+  },
+)
