@@ -8,7 +8,7 @@ import { type Dice, diceOf } from '../world.ts'
 import { automergeOf, type Op, oursOf, type Peers, type View, yjsOf } from './peers.ts'
 
 const seed = Number(process.env.TIDEMARK_SEED ?? 20_261_121)
-const stories = 80 * Number(process.env.TIDEMARK_CASES ?? 1)
+const stories = 60 * Number(process.env.TIDEMARK_CASES ?? 1)
 
 const idsOf = (view: View) => view.l.map(({ id }) => id)
 

@@ -9,7 +9,7 @@ import { type Subject, same, subjects } from './subjects.ts'
 const seed = Number(process.env.TIDEMARK_SEED ?? 20_261_121)
 const factor = Number(process.env.TIDEMARK_CASES ?? 1)
 const cases = 100_000 * factor
-const stepsMax = 6
+const stepsMax = 5
 
 const actors = ['p', 'q', 'r']
 

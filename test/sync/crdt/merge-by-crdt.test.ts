@@ -245,9 +245,9 @@ describe('long lists', () => {
   })
 
   it('nothing in common at all: both', () => {
-    const l = (start: number) => items(10_000, (i) => ({ i: i + start }))
-    const result = JSON.parse(merged('{"l":[]}', [l(0), l(10_000)]))
-    expect(JSON.stringify(result)).toBe(items(20_000, (i) => ({ i })))
+    const l = (start: number) => items(4_000, (i) => ({ i: i + start }))
+    const result = JSON.parse(merged('{"l":[]}', [l(0), l(4_000)]))
+    expect(JSON.stringify(result)).toBe(items(8_000, (i) => ({ i })))
   })
 })
 

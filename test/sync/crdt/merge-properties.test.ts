@@ -4,7 +4,7 @@ import { type CrdtField, type CrdtSide, mergeByCrdt } from '../../../src/sync/cr
 import { type Dice, diceOf } from '../world.ts'
 
 const seed = Number(process.env.TIDEMARK_SEED ?? 20_261_121)
-const cases = 5_000 * Number(process.env.TIDEMARK_CASES ?? 1)
+const cases = 3_000 * Number(process.env.TIDEMARK_CASES ?? 1)
 
 type Value = null | number | string | Value[] | { [name: string]: Value }
 type Fields = { [name: string]: Value }

@@ -53,7 +53,7 @@ const isUnseen = <O>(made: Made<O>, by: Made<O>[]) => !by.some(({ seen }) => see
 
 it('register: the value with the latest stamp of all that was seen', () => {
   stories<register.Register<number>, { at: Stamp; value: number }>(
-    5_000,
+    3_000,
     register as { empty(): null; join: typeof register.join },
     (_, actor, dice) => {
       const what = {
@@ -74,7 +74,7 @@ it('register: the value with the latest stamp of all that was seen', () => {
 
 it('multi-value register: what no later writer had seen', () => {
   stories<Causal<values.Values<number>>, number>(
-    5_000,
+    3_000,
     values,
     (state, actor, dice) => {
       const what = dice.below(9)
@@ -89,7 +89,7 @@ it('multi-value register: what no later writer had seen', () => {
 
 it('set: what was added and not removed by one who had seen that, so adding wins', () => {
   stories<Causal<set.Members>, { add: boolean; element: string }>(
-    5_000,
+    3_000,
     set,
     (state, actor, dice) => {
       const what = { add: dice.below(3) > 0, element: dice.pick(['a', 'b', '__proto__']) }
@@ -113,7 +113,7 @@ it('set: what was added and not removed by one who had seen that, so adding wins
 it('counter: the sum of all that was counted and heard of, each once, to the last digit', () => {
   const huge = 10n ** 30n
   stories<Causal<counter.Totals>, bigint>(
-    5_000,
+    3_000,
     counter,
     (state, actor, dice) => {
       const what = BigInt(dice.below(100) - 50) + (dice.below(2) === 0 ? huge : -huge)
