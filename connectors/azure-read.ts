@@ -4,6 +4,7 @@ import type { AzureApi, AzureReply, AzureRequest } from './azure-api.ts'
 import { entryIn, isFolder } from './azure-metadata.ts'
 import type { ReadResult } from './connector.ts'
 import { createDigester, digestProblem } from './digests.ts'
+import { passing } from './reply-body.ts'
 
 type Range = { start: number; end: number }
 type Read = Omit<AzureRequest, 'method'>
@@ -49,22 +50,7 @@ async function* bytesOf(
   const { md5 } = entry.digests
   const byDigest = md5 !== undefined && wanted === entry.size && wanted <= partBytes
   const digester = createDigester({ md5: byDigest, sha256: false, crc32c: false })
-  let got = 0
-  try {
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      request.signal.throwIfAborted()
-      got += chunk.length
-      digester.update(chunk)
-      yield chunk
-    }
-  } catch (error) {
-    throw api.broken(error, request)
-  } finally {
-    reply.body.destroy()
-  }
-  if (got !== wanted) {
-    throw api.failure('unavailable', `${got} bytes came instead of ${wanted}`, request)
-  }
+  yield* passing(api, request, reply.body, wanted, digester)
   const problem = byDigest ? digestProblem({ md5 }, digester.digest()) : null
   if (byDigest && problem === null) return
   const headers = { 'if-match': `"${entry.token.id}"` }

@@ -2,6 +2,7 @@
 import type { Entry } from '../src/model.ts'
 import { createDigester, digestProblem } from './digests.ts'
 import type { GcsApi, GcsReply, GcsRequest } from './gcs-api.ts'
+import { passing } from './reply-body.ts'
 
 /** Counts, and checks the whole against the crc32c that the object has. */
 export async function* bytesOf(
@@ -14,22 +15,7 @@ export async function* bytesOf(
   const wanted = range ? range.end - range.start : entry.size
   const whole = wanted === entry.size && entry.digests.crc32c !== undefined
   const digester = createDigester({ sha256: false, md5: false, crc32c: whole })
-  let got = 0
-  try {
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      request.signal.throwIfAborted()
-      got += chunk.length
-      digester.update(chunk)
-      yield chunk
-    }
-  } catch (error) {
-    throw api.broken(error, request)
-  } finally {
-    reply.body.destroy()
-  }
-  if (got !== wanted) {
-    throw api.failure('unavailable', `${got} bytes came instead of ${wanted}`, request)
-  }
+  yield* passing(api, request, reply.body, wanted, digester)
   const { crc32c } = entry.digests
   const problem = digestProblem(crc32c ? { crc32c } : {}, digester.digest())
   if (problem) throw api.failure('corrupt', problem, request)
