@@ -45,13 +45,7 @@ export async function datasetOf(
   digest: string,
   name: string,
 ): Promise<{ config: Config; dataset: DatasetConfig }> {
-  const stored = await deps.catalog.getConfig(digest)
-  if (stored === null) {
-    throw new UserError('config-not-stored', `The catalog has no config ${digest.slice(0, 12)}.`, {
-      next: 'Start the run with the tidemark command, which stores the config first.',
-    })
-  }
-  const config = parseStoredConfig(stored)
+  const config = await configOf(deps.catalog, digest)
   const dataset = config.datasets.find((one) => one.name === name)
   if (!dataset) {
     throw new UserError('dataset-unknown', `The config has no dataset "${name}".`, {
@@ -60,6 +54,24 @@ export async function datasetOf(
     })
   }
   return { config, dataset }
+}
+
+/** The one that was asked for last: to parse 50 datasets and check their digest takes 2 ms, and each
+ *  activity asks. */
+const latest = new WeakMap<Catalog, Config>()
+
+async function configOf(catalog: Catalog, digest: string): Promise<Config> {
+  const known = latest.get(catalog)
+  if (known?.digest === digest) return known
+  const stored = await catalog.getConfig(digest)
+  if (stored === null) {
+    throw new UserError('config-not-stored', `The catalog has no config ${digest.slice(0, 12)}.`, {
+      next: 'Start the run with the tidemark command, which stores the config first.',
+    })
+  }
+  const config = parseStoredConfig(stored)
+  latest.set(catalog, config)
+  return config
 }
 
 /** Replicas that prepare, or a failed listing, found unknown have no connector here. */

@@ -1,7 +1,7 @@
 /**
  * Runs that another version of Tidemark began. Their histories can't be replayed by other workflow
  * code, so the embedded default ends them: the next sync plans them again, and what they did isn't
- * done twice (I6). On a cluster worker versioning does this.
+ * done twice (I6). On a cluster nothing does this: there, let runs end before an upgrade.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
