@@ -56,8 +56,8 @@ export async function datasetOf(
   return { config, dataset }
 }
 
-/** The one that was asked for last: to parse 50 datasets and check their digest takes 2 ms, and each
- *  activity asks. */
+/** The one that was asked for last: to parse 50 datasets and check their digest takes 2 ms, and
+ *  each activity asks. */
 const latest = new WeakMap<Catalog, Config>()
 
 async function configOf(catalog: Catalog, digest: string): Promise<Config> {

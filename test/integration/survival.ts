@@ -1,4 +1,4 @@
-/** A first copy from a folder to S3 by the embedded server, whose processes are harmed meanwhile. */
+/** A first copy from a folder to S3 by the embedded server, whose processes are harmed. */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
