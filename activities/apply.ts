@@ -34,7 +34,7 @@ export async function applyLane(
 ): Promise<ApplyResult> {
   const [kind, number] = lane.split('/') as ['range' | 'deletes' | 'blocked', string | undefined]
   const context = await contextOf(deps, run)
-  const commits = createCommitter(deps, context, attempt.fence)
+  const commits = createCommitter(deps, context, attempt)
   let sending = 0
   const work: Work = {
     ...{ deps, context, attempt, commits, lane: kind, lost: new Map() },

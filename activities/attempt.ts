@@ -14,6 +14,7 @@ export interface Attempt {
   signal: AbortSignal
   /** This attempt's number in its lane: the fence. */
   number: number
+  lane: string
   /** An earlier attempt of the same work may have written what it couldn't commit. */
   again: boolean
   /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written.
@@ -45,7 +46,7 @@ export async function asAttempt<T>(
     const number = await catalog.claim(run, lane)
     const attempt: Attempt = {
       signal: context.cancellationSignal,
-      number,
+      ...{ number, lane },
       again: context.info.attempt > 1,
       fence: fenceOf(catalog, run, lane, number),
       tell: (more) => {

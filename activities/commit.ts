@@ -7,7 +7,7 @@ import { commitDelayMs } from '../src/limits.ts'
 import type { BaselineRow, Key, Outcome, PlanItem } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { settle } from '../src/sync/settle.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, Superseded } from './attempt.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
 const batchMax = 250
@@ -31,7 +31,7 @@ interface Waiting {
 export function createCommitter(
   deps: Pick<Deps, 'catalog' | 'clock'>,
   context: RunContext,
-  fence: Attempt['fence'],
+  { fence, lane, number }: Attempt,
 ): Committer {
   const rows = new Map<Key, BaselineRow | null>()
   let waiting: Waiting[] = []
@@ -57,9 +57,14 @@ export function createCommitter(
   }
 
   async function commitBatch(batch: Waiting[], sums: Partial<RunCounts>): Promise<void> {
-    await fence('fresh')
+    await fence()
     const settlements = batch.map((one) => settlementOf(one))
-    const accepted = await deps.catalog.settle(context.dataset.name, settlements)
+    const { run } = context.record
+    // The fence in the transaction itself: one that was asked before may have been lost since, and
+    // an item that the next attempt has read would end twice.
+    const by = { run, lane, attempt: number }
+    const accepted = await deps.catalog.settle(context.dataset.name, settlements, by)
+    if (accepted === null) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
     const refused: ItemRecord[] = []
     accepted.forEach((ok, i) => {
       const { record, row } = settlements[i] as Settlement

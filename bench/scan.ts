@@ -204,8 +204,9 @@ async function scanAll(keys: number, folder: string): Promise<void> {
     signal,
   )
   for (let range = 0; range < ranges; range++) {
-    const number = await catalog.claim(run, `scan/${range}`)
-    const attempt = { signal, number, again: false, fence: async () => {}, tell: () => {} }
+    const lane = `scan/${range}`
+    const number = await catalog.claim(run, lane)
+    const attempt = { signal, number, lane, again: false, fence: async () => {}, tell: () => {} }
     await scanPage(deps, run, range, attempt)
   }
   await finishRun(deps, { run, how: 'ended', rangesFailed: 0 }, signal)

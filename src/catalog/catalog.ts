@@ -25,6 +25,7 @@ import type {
   ConflictRecord,
   HistoryLine,
   HistoryPoint,
+  Holder,
   ItemRecord,
   ItemState,
   KeyAtPoint,
@@ -227,9 +228,10 @@ export interface Catalog extends VaultIndex {
    * the item, all settlements in one transaction (I8). A settlement whose row has another rev is
    * left out whole, and its place in the answer is false; so are all where the run has ended. The
    * stored item's rev becomes the row's (0 where it was forgotten) where the row was written, else
-   * it is the record's. A version that is there already stays as it is.
+   * it is the record's. A version that is there already stays as it is. With `by` nothing is
+   * written, and null given, where that attempt no longer holds its lane.
    */
-  settle(dataset: string, settlements: Settlement[]): Promise<boolean[]>
+  settle(dataset: string, settlements: Settlement[], by?: Holder): Promise<boolean[] | null>
   /** Copies the items of `base` in these states into `run` as range 0 (the range itself is the
    *  caller's to add), in their order, with `as` for their state and no tries. Outcomes that ended
    *  something (`done`, `skipped`) come along; what is to be tried again has none. What was copied

@@ -148,6 +148,13 @@ export interface ItemRecord {
   contentKey: string | null
 }
 
+/** An attempt of a lane: whoever claimed last holds it. */
+export interface Holder {
+  run: RunNumber
+  lane: string
+  attempt: number
+}
+
 /** One item's ended actions, to be committed together with the row they change. */
 export interface Settlement {
   record: ItemRecord

@@ -5,7 +5,8 @@ import { compareKeys } from '../sync/keys.ts'
 import { append } from './audit.ts'
 import { type ChangedLine, endedRuns, type Line, linesChanged } from './audit-lines.ts'
 import { encodeBody } from './baseline-body.ts'
-import type { ItemRecord, Settlement } from './catalog.ts'
+import type { Holder, ItemRecord, Settlement } from './catalog.ts'
+import { holds } from './lanes.ts'
 import { writeItems } from './plan.ts'
 import { checkKey, datasetId, inTransaction, overRows, type Store } from './store.ts'
 
@@ -25,7 +26,8 @@ export async function settle(
   store: Store,
   dataset: string,
   settlements: Settlement[],
-): Promise<boolean[]> {
+  by?: Holder,
+): Promise<boolean[] | null> {
   if (settlements.length === 0) return []
   const id = await datasetId(store, dataset)
   const keys = new Set<Key>()
@@ -33,6 +35,7 @@ export async function settle(
   // Always in the same order, so that two transactions never wait for each other.
   const sorted = [...keys].sort(compareKeys)
   return await inTransaction(store, async (tx) => {
+    if (by && !(await holds(tx, by.run, by.lane, by.attempt, 'lock'))) return null
     const runs = settlements.map(({ record, learned }) => [record.run, learned?.run ?? record.run])
     const ended = await endedRuns(tx, runs.flat())
     // The audit has the lines of a run that has ended: none is added behind it.

@@ -10,6 +10,7 @@ import {
   itemOf,
   recordOf,
   rowOf,
+  runOf,
   versionOf,
 } from './engines.ts'
 
@@ -31,6 +32,20 @@ describe.each(engines)('settling on $engine', ({ make }) => {
 
   const stored = async (catalog: Awaited<ReturnType<typeof open>>) =>
     await catalog.readItems({ run, states: ['done', 'pending'], after: -1, limit: 10_000 })
+
+  it('I6: commits nothing of an attempt that no longer holds its lane', async () => {
+    const catalog = await open()
+    const run = await catalog.createRun(runOf())
+    const lane = 'range/0'
+    const by = { run, lane, attempt: await catalog.claim(run, lane) }
+    const one = settlement('a', 1, { record: recordOf(run, 1, 'a', { state: 'done' }) })
+    await catalog.claim(run, lane)
+    expect(await catalog.settle(dataset, [one], by)).toBeNull()
+    expect(await catalog.getBaseline(dataset, ['a'])).toEqual(new Map())
+    expect(await catalog.settle(dataset, [one], { ...by, attempt: 2 })).toEqual([true])
+    await catalog.updateRun(run, { state: 'complete', endedAt: 1 })
+    expect(await catalog.settle(dataset, [one], { ...by, attempt: 2 })).toBeNull()
+  })
 
   it('I8: writes row, history and item together, under the rev that was expected', async () => {
     const catalog = await open()
@@ -159,7 +174,7 @@ describe.each(engines)('settling on $engine', ({ make }) => {
         ),
       )
       for (let i = 0; i < 6; i++) {
-        const winners = answers.filter((answer, w) => rotateBack(answer, w)[i])
+        const winners = answers.filter((answer, w) => rotateBack(answer ?? [], w)[i])
         expect(winners).toHaveLength(1)
       }
     }

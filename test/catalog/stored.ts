@@ -120,7 +120,7 @@ export async function fill(catalog: Catalog, rows: BaselineRow[], run = 1): Prom
         version: null,
       })),
     )
-    if (settled.includes(false)) throw new Error('a row was there already')
+    if (settled?.includes(false)) throw new Error('a row was there already')
   }
 }
 

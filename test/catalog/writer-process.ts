@@ -37,7 +37,7 @@ async function write(of: number, count: number): Promise<void> {
         version: null,
       })),
     )
-    if (settled.includes(false)) throw new Error('a key was there already')
+    if (settled?.includes(false)) throw new Error('a key was there already')
     say(String(at + 10))
   }
   await catalog.close()

@@ -114,7 +114,7 @@ export async function createEngine(
       await atFence?.(lane)
       if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
     }
-    return { signal, number, again, fence, tell: () => undefined }
+    return { signal, number, lane, again, fence, tell: () => undefined }
   }
 
   let executions = 0

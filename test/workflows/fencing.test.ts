@@ -1,4 +1,5 @@
 /** A zombie beside its retry: two attempts of one step, of which the older must do no harm (I6). */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -7,6 +8,7 @@ import type { Prepared } from '../../activities/prepare.ts'
 import type { Deps } from '../../activities/run-context.ts'
 import { dropMemoryStores, type FaultCall, memoryStore } from '../../connectors/memory-store.ts'
 import type { LocationOptions } from '../../connectors/options.ts'
+import { fenceCacheMs } from '../../src/limits.ts'
 import type { SyncInput } from '../../workflows/messages.ts'
 import { createEngine, type Engine } from '../engine/engine.ts'
 import { gateAt } from './gates.ts'
@@ -105,6 +107,30 @@ test('what the older one wrote before its end is known by its content, and writt
   expect(await engine.catalog.getRun(run)).toMatchObject({ counts: { stale: 0, failed: 0 } })
 })
 
+test('a zombie that had asked before the lane was taken commits nothing', async () => {
+  const run = await scanned(3)
+  const asked = Promise.withResolvers<void>()
+  const taken = Promise.withResolvers<void>()
+  const slow: Deps = {
+    ...engine.deps,
+    catalog: {
+      ...engine.catalog,
+      async settle(...given) {
+        asked.resolve()
+        await taken.promise
+        return await engine.catalog.settle(...given)
+      },
+    },
+  }
+  const zombie = failureOf(attempt().run(createActivities(slow).apply, { run, lane }))
+  await asked.promise
+  await attempt(2).run(activities.apply, { run, lane })
+  taken.resolve()
+  expect(await zombie).toMatchObject({ type: 'superseded' })
+  expect(await states(run)).toEqual({ done: 3 })
+  expect(written()).toEqual([1, 1, 1])
+})
+
 test('a page that two attempts have scanned is committed once', async () => {
   for (let i = 0; i < 3; i++) memoryStore('a').put(`key-${i}`, Buffer.from(`content ${i}`))
   const run = await prepared()
@@ -133,6 +159,8 @@ test('an attempt of an ended run writes nothing any more', async () => {
   const zombie = failureOf(attempt().run(activities.apply, { run, lane }))
   await gate.reached
   await engine.catalog.updateRun(run, { state: 'abandoned', endedAt: 1 })
+  // Until then it may go on by what it has asked before: the window that remains.
+  await sleep(fenceCacheMs)
   gate.open()
   expect(await zombie).toMatchObject({ type: 'superseded' })
   expect(memoryStore('b').names()).not.toContain('key-1')
