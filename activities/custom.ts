@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import { Worker } from 'node:worker_threads'
 import { customHeapMiB, customInFlight, customMs } from '../src/limits.ts'
 import type { CustomInput } from '../src/sync/strategies/custom.ts'
 import type { Answer, CustomStrategy } from '../src/sync/strategies/verdict.ts'
 import { createByteBudget } from './lanes.ts'
+import { inThread } from './thread.ts'
 
 const threads = createByteBudget(customInFlight)
 
@@ -32,9 +32,15 @@ export async function askModule(
     if (!code) throw error
     return failed('custom-missing', `${module} cannot be read on this host: ${code}`)
   }
-  const release = await threads.take(1)
+  const data = { module: pathToFileURL(module).href, input }
+  const limits = { ms: limitMs, heapMiB: customHeapMiB }
+  const release = await threads.take(1, signal)
   try {
-    return await inThread(module, input, signal, limitMs)
+    const ended = await inThread<Answer>(threadCode, data, limits, signal)
+    const answer = 'said' in ended ? ended.said : ended
+    if ('said' in answer) return answer
+    const { code, message } = answer.failed
+    return failed(`custom-${code}`, `${module}: ${message.slice(0, wordsMax)}`)
   } finally {
     release()
   }
@@ -51,59 +57,14 @@ const fail = (code, error) => tell({ failed: { code, message: String(error?.mess
 import(workerData.module).then(
   async ({ default: resolve }) => {
     if (typeof resolve !== 'function') {
-      return fail('custom-no-function', 'its default export is not a function')
+      return fail('no-function', 'its default export is not a function')
     }
     try {
       tell({ said: await resolve(workerData.input) })
     } catch (error) {
-      fail('custom-threw', error)
+      fail('threw', error)
     }
   },
-  (error) => fail('custom-not-loaded', error),
+  (error) => fail('not-loaded', error),
 )
 `
-
-async function inThread(
-  module: string,
-  input: CustomInput,
-  signal: AbortSignal,
-  limitMs: number,
-): Promise<Answer> {
-  signal.throwIfAborted()
-  const worker = new Worker(threadCode, {
-    eval: true,
-    workerData: { module: pathToFileURL(module).href, input },
-    resourceLimits: { maxOldGenerationSizeMb: customHeapMiB, maxYoungGenerationSizeMb: 16 },
-    // A pure function needs nothing of ours, and what it prints isn't our output.
-    ...{ env: {}, argv: [], execArgv: [], stdin: false, stdout: true, stderr: true },
-  })
-  worker.stdout.resume()
-  worker.stderr.resume()
-  let timer: NodeJS.Timeout | undefined
-  let abort = () => {}
-  try {
-    const answer = await new Promise<Answer>((tell, fail) => {
-      const late = `it took more than ${limitMs / 1000} s`
-      timer = setTimeout(() => tell(failed('custom-timeout', late)), limitMs)
-      abort = () => fail(signal.reason)
-      signal.addEventListener('abort', abort)
-      worker.once('message', tell)
-      worker.once('error', (error: NodeJS.ErrnoException) => {
-        const memory = error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-        tell(
-          memory
-            ? failed('custom-memory', `it took more than ${customHeapMiB} MiB`)
-            : failed('custom-threw', error.message),
-        )
-      })
-      worker.once('exit', (code) => tell(failed('custom-exited', `it ended its thread: ${code}`)))
-    })
-    if ('said' in answer) return answer
-    const { code, message } = answer.failed
-    return failed(code, `${module}: ${message.slice(0, wordsMax)}`)
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
-    await worker.terminate()
-  }
-}

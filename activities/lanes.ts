@@ -26,8 +26,9 @@ export async function eachLimited<T>(
 
 export interface ByteBudget {
   total: number
-  /** Resolves when `bytes` are free (or nothing else is held); gives what frees them again. */
-  take(bytes: number): Promise<() => void>
+  /** Resolves when `bytes` are free (or nothing else is held); gives what frees them again. Throws
+   *  the reason of `signal` where that is aborted meanwhile. */
+  take(bytes: number, signal?: AbortSignal): Promise<() => void>
 }
 
 /** First come, first served, so that a large object isn't passed by small ones for ever. */
@@ -44,9 +45,22 @@ export function createByteBudget(total: number): ByteBudget {
   }
   return {
     total,
-    async take(bytes) {
-      await new Promise<void>((start) => {
-        waiting.push({ bytes, start })
+    async take(bytes, signal) {
+      signal?.throwIfAborted()
+      await new Promise<void>((begin, fail) => {
+        const leave = () => {
+          waiting.splice(waiting.indexOf(one), 1)
+          // It may have been all that the next ones waited for.
+          startNext()
+          fail(signal?.reason)
+        }
+        const start = () => {
+          signal?.removeEventListener('abort', leave)
+          begin()
+        }
+        const one = { bytes, start }
+        signal?.addEventListener('abort', leave)
+        waiting.push(one)
         startNext()
       })
       let released = false

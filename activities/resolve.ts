@@ -13,14 +13,14 @@ import type { Known } from '../src/sync/strategies/verdict.ts'
 import type { Attempt } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
 import { conclude, identityOf, type Ruling } from './conclude.ts'
-import { type ByteBudget, eachLimited } from './lanes.ts'
+import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
 
 const pageItems = 1_000
 
 interface Resolving {
-  deps: Deps & { budget: ByteBudget }
+  deps: Deps
   context: RunContext
   signal: AbortSignal
 }
@@ -34,7 +34,7 @@ interface Case extends Resolving {
 
 /** In a plan, nothing is written but the plan: decided conflicts become its items. */
 export async function resolveConflicts(
-  deps: Deps & { budget: ByteBudget },
+  deps: Deps,
   run: RunNumber,
   rangeNumber: number,
   attempt: Attempt,

@@ -12,6 +12,7 @@ import type { Policy, RunNumber } from '../src/model.ts'
 import { compileFilter } from '../src/sync/filter.ts'
 import { compileRules, type RulesOf } from '../src/sync/strategies/rules.ts'
 import type { Vault } from '../src/vault/vault.ts'
+import type { ThreadLimits } from './thread.ts'
 
 /** What the composition root hands in. */
 export interface Deps {
@@ -25,6 +26,8 @@ export interface Deps {
   host: string
   /** Instead of `rangeKeysMax` and `rangeKeysCut`; small in tests, so that few keys make ranges. */
   rangeKeys?: { max: number; cut: number }
+  /** Instead of `mergeMs` and `mergeHeapMiB`; small in tests, so that a merge is too much. */
+  mergeLimits?: ThreadLimits
 }
 
 export interface RunContext {

@@ -1,14 +1,31 @@
 /** A conflict's verdict, with whatever deciding it takes: contents are read, a module is asked. */
+import { setImmediate } from 'node:timers/promises'
+import { decidingBytesMax } from '../src/limits.ts'
 import type { Conflict, StrategyRule } from '../src/model.ts'
 import { customInput } from '../src/sync/strategies/custom.ts'
-import type { Answer, Known, Need, Verdict } from '../src/sync/strategies/verdict.ts'
+import type { Merged } from '../src/sync/strategies/merge-task.ts'
+import type {
+  Answer,
+  Known,
+  MergingStrategy,
+  Need,
+  Verdict,
+} from '../src/sync/strategies/verdict.ts'
 import { contentsSize, loadContents } from './contents.ts'
 import { askModule } from './custom.ts'
-import type { ByteBudget } from './lanes.ts'
+import { createByteBudget } from './lanes.ts'
+import { mergeInThread } from './merge.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
-/** What merging a content takes, in times its size: as bytes, as text, and as its parts. */
-const timesSize = 4
+/** What a content takes, in times its size: here, and where it is handed over. What a merge takes
+ *  beside that is bounded by its thread. */
+const timesSize = 2
+
+const memory = createByteBudget(decidingBytesMax)
+
+/** Small contents are merged here, which takes up to half a second: one in a turn of the event
+ *  loop, so that heartbeats go out between them. */
+const turns = createByteBudget(1)
 
 export interface Judged {
   rule: StrategyRule | null
@@ -23,30 +40,44 @@ export type Judge = (known: Known) => { rule: StrategyRule | null; verdict: Verd
  * be read now.
  */
 export async function judged<T>(
-  deps: Deps & { budget: ByteBudget },
+  deps: Deps,
   context: RunContext,
   conflict: Conflict,
   { judge, now, signal }: { judge: Judge; now: number; signal: AbortSignal },
   use: (judged: Judged) => Promise<T>,
 ): Promise<T> {
   const answers = new Map<string, Answer>()
+  const merges = new Map<MergingStrategy, Merged>()
   let contents: Known['contents'] = null
   let release = () => {}
   try {
     for (;;) {
-      const { rule, verdict } = judge({ now, contents, answers })
+      const { rule, verdict } = await inTurn(judge, { now, contents, answers, merges }, signal)
       if (verdict.kind !== 'needs') return await use({ rule, verdict })
       if (verdict.what === 'contents') {
         contents = null
         release()
-        release = await deps.budget.take(timesSize * contentsSize(conflict, verdict.bytesMax))
+        release = await memory.take(timesSize * contentsSize(conflict, verdict.bytesMax), signal)
         contents = await loadContents(deps, context, conflict, verdict.bytesMax, signal)
+      } else if (verdict.what === 'merge') {
+        merges.set(verdict.strategy, await mergeInThread(verdict.task, signal, deps.mergeLimits))
       } else {
         if (contents === null) throw new Error('a module is asked without contents')
         const input = customInput(verdict.conflict, contents)
         answers.set(verdict.strategy.module, await askModule(verdict.strategy, input, signal))
       }
     }
+  } finally {
+    release()
+  }
+}
+
+async function inTurn(judge: Judge, known: Known, signal: AbortSignal): Promise<ReturnType<Judge>> {
+  if (known.contents === null) return judge(known)
+  const release = await turns.take(1, signal)
+  try {
+    await setImmediate()
+    return judge(known)
   } finally {
     release()
   }

@@ -52,9 +52,21 @@ export const deleteLimits = [
 export const deleteWindowMs = 24 * 60 * 60 * 1000
 /** History length at which workflows continue as new: Temporal warns at 4,096 events. */
 export const historyEventsMax = 4_000
-/** Contents up to this size are merged, unless the rule says otherwise: merging holds all sides and
- *  the base in memory, several times each. */
-export const mergeBytesMax = 16 * MIB
+/** Contents up to this size are merged, unless the rule says otherwise. YAML, the slowest, takes
+ *  about 10 s and 500 MiB of heap for two sides and a base of this size: see the limits below. */
+export const mergeBytesMax = 2 * MIB
+/** Contents that are no larger together are merged where everything else runs, in up to half a
+ *  second; larger ones in a thread, whose start takes as long as merging about so much. A heartbeat
+ *  that is late by a few seconds makes Temporal think its attempt dead. */
+export const mergeInlineBytesMax = 32 * KIB
+/** A merge in a thread has this long (ms), and this much heap (MiB): more isn't decided. */
+export const mergeMs = 60_000
+export const mergeHeapMiB = 768
+/** Such merges of one worker at a time: each takes a core, and memory. */
+export const mergesInFlight = 2
+/** Bytes of content that one worker holds for deciding conflicts. Beside `bufferedBytesMax`: no
+ *  transfer waits for a long merge. */
+export const decidingBytesMax = 64 * MIB
 /** Contents up to this size are read for a condition on a JSON field, or shown to a module. */
 export const peekBytesMax = MIB
 /** A module that decides a conflict has this long (ms), and this much heap (MiB). */

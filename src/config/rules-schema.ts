@@ -68,7 +68,7 @@ const choiceKeys = {
   'csv-key': oneOrMore(z.string().min(1))
     .optional()
     .describe('merge: the columns that name a row. Default: the first.'),
-  'max-size': byteSize.optional().describe('merge, crdt: what is larger is left. Default: 16MiB.'),
+  'max-size': byteSize.optional().describe('merge, crdt: what is larger is left. Default: 2MiB.'),
   fields: z
     .record(pointer, crdtType)
     .optional()

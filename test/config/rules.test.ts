@@ -26,7 +26,7 @@ ${rules}`
 const strategyOf = async (written: string, dir = folder()) =>
   (await datasetOf(`  conflict-resolution: ${written}\n`, '', dir)).rules[0]?.strategy
 
-const mib16 = 16 * 1024 * 1024
+const mib2 = 2 * 1024 * 1024
 const lww = { name: 'last-write-wins' }
 
 describe('a strategy', () => {
@@ -39,8 +39,8 @@ describe('a strategy', () => {
     ['update_wins', { name: 'update-wins', otherwise: lww }],
     ['delete-wins', { name: 'delete-wins', otherwise: lww }],
     ['keep_both', { name: 'keep-both', as: '{name}.conflict-{replica}-{time}{ext}' }],
-    ['merge', { name: 'merge', format: 'auto', lists: 'ordered', csvKey: null, bytesMax: mib16 }],
-    ['crdt', { name: 'crdt', fields: [], bytesMax: mib16 }],
+    ['merge', { name: 'merge', format: 'auto', lists: 'ordered', csvKey: null, bytesMax: mib2 }],
+    ['crdt', { name: 'crdt', fields: [], bytesMax: mib2 }],
     ['{ strategy: last-write-wins, max-clock-skew: 5m }', { ...lww, skewMs: 300_000 }],
     [
       '{ prefer: [b], otherwise: keep-both }',

@@ -7,7 +7,7 @@ import type { ConflictRecord } from '../../src/catalog/catalog.ts'
 import { type StoreCode, StoreError } from '../../src/errors.ts'
 import type { Strategy, StrategyRule, Take } from '../../src/model.ts'
 import { ruleOf } from '../sync/deciding.ts'
-import { createEngine, type Engine } from './engine.ts'
+import { createEngine, type Engine, type EngineOptions } from './engine.ts'
 
 const { signal } = new AbortController()
 const location = (store: string): LocationOptions => ({ type: 'memory', store, prefix: '' })
@@ -51,12 +51,13 @@ export function conflictWorlds(): void {
 export async function conflictWorld(
   stores: string[],
   rules: Strategy | StrategyRule[],
+  options: EngineOptions = {},
 ): Promise<ConflictWorld> {
   let now = Date.UTC(2026, 0, 1)
   const clock = () => now
   for (const store of [...stores, 'vault']) memoryStore(store).clock = clock
   const list = Array.isArray(rules) ? rules : ruleOf(rules)
-  const engine = await createEngine(stores.map(location), { rules: list }, { clock })
+  const engine = await createEngine(stores.map(location), { rules: list }, { ...options, clock })
   open.push(engine)
   await engine.moveVault(location('vault'))
   const at = (store: string) => {

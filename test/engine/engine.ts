@@ -11,6 +11,7 @@ import { prepareRun } from '../../activities/prepare.ts'
 import { resolveConflicts } from '../../activities/resolve.ts'
 import type { Deps } from '../../activities/run-context.ts'
 import { scanPage } from '../../activities/scan.ts'
+import type { ThreadLimits } from '../../activities/thread.ts'
 import type { LocationOptions } from '../../connectors/options.ts'
 import type { Catalog, RunMode, RunRecord } from '../../src/catalog/catalog.ts'
 import { openCatalog } from '../../src/catalog/open.ts'
@@ -73,6 +74,7 @@ export interface EngineOptions {
   clock?: () => number
   /** Keys of a range, so that a few make several. */
   rangeKeys?: number
+  mergeLimits?: ThreadLimits
 }
 
 const names = ['a', 'b', 'c', 'd']
@@ -87,11 +89,12 @@ export async function createEngine(
   const url = options.catalogUrl ?? `sqlite:${join(stateDir, 'catalog.db')}`
   const catalog = await openCatalog(url, options.clock)
   const opened = createLocations(options.partBytes)
-  const { clock, rangeKeys } = options
+  const { clock, rangeKeys, mergeLimits } = options
   const deps = {
     ...createDeps(catalog, opened, stateDir),
     ...(clock ? { clock } : {}),
     ...(rangeKeys ? { rangeKeys: { max: rangeKeys, cut: rangeKeys } } : {}),
+    ...(mergeLimits ? { mergeLimits } : {}),
   }
   let config = await store(configOf(locations, dataset))
 

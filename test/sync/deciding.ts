@@ -3,7 +3,12 @@ import type { Conflict, Contender, Policy, Strategy, StrategyRule } from '../../
 import { decideByRules } from '../../src/sync/strategies/rules.ts'
 import type { Known } from '../../src/sync/strategies/verdict.ts'
 
-export const nothingKnown: Known = { now: 2_000, contents: null, answers: new Map() }
+export const nothingKnown: Known = {
+  now: 2_000,
+  contents: null,
+  answers: new Map(),
+  merges: new Map(),
+}
 
 /** All conflicts by one strategy. */
 export function ruleOf(strategy: Strategy): StrategyRule[] {

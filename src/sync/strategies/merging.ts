@@ -1,16 +1,12 @@
 /** Strategies that make one content of all sides: they need all of them, whole. */
-import type { Conflict, Contender, Strategy } from '../../model.ts'
+import { mergeInlineBytesMax } from '../../limits.ts'
+import type { Conflict, Contender } from '../../model.ts'
 import { orderText } from '../contents.ts'
-import { mergeByCrdt } from '../crdt/merge-by-crdt.ts'
-import { mergeContents } from '../merge/merge.ts'
 import { latestOf, sideOf } from './choose.ts'
-import type { Contents, Known, Need, Word } from './verdict.ts'
+import { type Merged, type MergeTask, runMerge } from './merge-task.ts'
+import type { Contents, Known, MergingStrategy, Need, Word } from './verdict.ts'
 
-type Of<N extends Strategy['name']> = Extract<Strategy, { name: N }>
-
-type Merged =
-  | { kind: 'merged'; bytes: Uint8Array; format: string }
-  | { kind: 'undecided'; code: string; message: string; at?: string }
+type Of<N extends MergingStrategy['name']> = Extract<MergingStrategy, { name: N }>
 
 export function byMerging(conflict: Conflict, strategy: Of<'merge'>, known: Known): Word {
   const whole = wholeOf(conflict, strategy.bytesMax, known)
@@ -18,8 +14,10 @@ export function byMerging(conflict: Conflict, strategy: Of<'merge'>, known: Know
   const { format, lists, csvKey } = strategy
   const sides = whole.sides.map(({ bytes, label }) => ({ bytes, label }))
   const options = { format, lists, csvKey }
-  const type = contentTypeOf(conflict)
-  return wordOf(mergeContents(conflict.key, type, whole.base, sides, options), whole.sides)
+  const contentType = contentTypeOf(conflict)
+  const { key } = conflict
+  const task: MergeTask = { by: 'merge', key, contentType, base: whole.base, sides, options }
+  return wordOf(task, strategy, whole.sides, known)
 }
 
 export function byCrdt(conflict: Conflict, strategy: Of<'crdt'>, known: Known): Word {
@@ -29,7 +27,9 @@ export function byCrdt(conflict: Conflict, strategy: Of<'crdt'>, known: Known): 
     // No replica's name: the outcome would hang on it (I11).
     return { bytes, label, at: contender.at ?? 0, actor: orderText(contender.content) }
   })
-  return wordOf(mergeByCrdt(whole.base, sides, { fields: strategy.fields }), whole.sides)
+  const options = { fields: strategy.fields }
+  const task: MergeTask = { by: 'crdt', base: whole.base, sides, options }
+  return wordOf(task, strategy, whole.sides, known)
 }
 
 interface Side {
@@ -66,7 +66,10 @@ function wholeOf(
 }
 
 /** What comes out as one side already is, is that side: nobody has to be given anything new. */
-function wordOf(merged: Merged, sides: Side[]): Word {
+function wordOf(task: MergeTask, strategy: MergingStrategy, sides: Side[], known: Known): Word {
+  const merged: Merged | null =
+    known.merges.get(strategy) ?? (isSmall(task) ? runMerge(task) : null)
+  if (merged === null) return { kind: 'needs', what: 'merge', strategy, task }
   if (merged.kind === 'undecided') return { ...merged, kind: 'passes' }
   const same = sides.filter(({ bytes }) => sameBytes(bytes, merged.bytes))
   const already = latestOf(same.map(({ contender }) => contender))
@@ -75,8 +78,13 @@ function wordOf(merged: Merged, sides: Side[]): Word {
   return { kind: 'made', bytes: merged.bytes, why }
 }
 
+function isSmall({ base, sides }: MergeTask): boolean {
+  const sizes = sides.map(({ bytes }) => bytes.length)
+  return sizes.reduce((sum, size) => sum + size, base?.length ?? 0) <= mergeInlineBytesMax
+}
+
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
+  return Buffer.compare(a, b) === 0
 }
 
 /** The first that any side tells, in the order of the contents. */

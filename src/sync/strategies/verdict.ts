@@ -1,5 +1,6 @@
 /** What deciding a conflict takes, and what it gives. Plain data. */
 import type { Conflict, Contender, Strategy, StrategyName, Undecided } from '../../model.ts'
+import type { Merged, MergeTask } from './merge-task.ts'
 
 /**
  * - wins: a side as it is. `keep`: the sides that stay beside it, under names made of `as`.
@@ -34,8 +35,11 @@ export type Need =
   | { kind: 'needs'; what: 'contents'; bytesMax: number }
   /** What the module says of these contenders. */
   | { kind: 'needs'; what: 'answer'; strategy: CustomStrategy; conflict: Conflict }
+  /** What these contents come to, which takes too long to be found out here. */
+  | { kind: 'needs'; what: 'merge'; strategy: MergingStrategy; task: MergeTask }
 
 export type CustomStrategy = Extract<Strategy, { name: 'custom' }>
+export type MergingStrategy = Extract<Strategy, { name: 'merge' | 'crdt' }>
 
 /** One strategy's word. `left`: who contends for the next in the chain; absent: all. */
 export type Word =
@@ -51,6 +55,8 @@ export interface Known {
   contents: Contents | null
   /** What each custom module said, by its path. */
   answers: ReadonlyMap<string, Answer>
+  /** What came of the merges that were asked for, by the strategy that asked. */
+  merges: ReadonlyMap<MergingStrategy, Merged>
 }
 
 /** `base` null: there is none, nobody has it any more, or it is larger than `bytesMax`. A side that

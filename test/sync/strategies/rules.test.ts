@@ -40,7 +40,7 @@ function holds(when: Condition, content = texts): boolean {
     ),
   )
   const contents = { bytesMax: 1 << 20, base: null, sides }
-  const known: Known = { now: 2_000, contents, answers: new Map() }
+  const known: Known = { now: 2_000, contents, answers: new Map(), merges: new Map() }
   return (
     decideByRules(conflict, [rule('it', { when }), rule('other')], known, 0).rule?.name === 'it'
   )
@@ -78,7 +78,7 @@ describe('a condition', () => {
     const when = { fields: [{ path: '/status', equals: 'draft' }] }
     const asked = (content: Texts) => {
       const conflict = conflictOf(states, content)
-      const known: Known = { now: 2_000, contents: null, answers: new Map() }
+      const known: Known = { now: 2_000, contents: null, answers: new Map(), merges: new Map() }
       return conflict && decideByRules(conflict, [rule('it', { when })], known, 0).verdict
     }
     expect(asked(texts)).toMatchObject({ kind: 'needs', what: 'contents' })
@@ -90,7 +90,7 @@ it('what is left open too long is decided by what the rule says', () => {
   const conflict = conflictOf(states, texts)
   if (!conflict) throw new Error('no conflict')
   const later = { afterMs: 1_000, strategy: { name: 'last-write-wins' } as const }
-  const known: Known = { now: 2_000, contents: null, answers: new Map() }
+  const known: Known = { now: 2_000, contents: null, answers: new Map(), merges: new Map() }
   const verdict = (openFor: number) =>
     decideByRules(conflict, [rule('it', { later })], known, openFor).verdict
   expect(verdict(999)).toMatchObject({ kind: 'open' })

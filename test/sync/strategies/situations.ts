@@ -1,7 +1,8 @@
 /** Conflicts with contents, for deciding: replicas in the words of `table.ts`, contents by name. */
 import type { Conflict, Contender, Strategy } from '../../../src/model.ts'
 import { decide } from '../../../src/sync/strategies/decide.ts'
-import type { Contents, Known, Verdict } from '../../../src/sync/strategies/verdict.ts'
+import { runMerge } from '../../../src/sync/strategies/merge-task.ts'
+import type { Contents, Known, Need, Verdict } from '../../../src/sync/strategies/verdict.ts'
 import { decisionOf, type Given, moment, type States } from '../table.ts'
 
 /** What `head` (the base), `x`, `y` and `z` stand for, as bytes. */
@@ -37,16 +38,30 @@ export function decided(
   texts: Texts,
   said: unknown = { keepBoth: true },
 ): Exclude<Verdict, { kind: 'needs' }> {
-  let known: Known = { now: moment.to, contents: null, answers: new Map() }
+  let known: Known = { now: moment.to, contents: null, answers: new Map(), merges: new Map() }
   for (let asked = 0; asked < 4; asked++) {
     const verdict = decide(conflict, strategy, known)
     if (verdict.kind !== 'needs') return verdict
-    known =
-      verdict.what === 'contents'
-        ? { ...known, contents: contentsOf(conflict, texts, verdict.bytesMax) }
-        : { ...known, answers: new Map([[verdict.strategy.module, { said }]]) }
+    known = answered(conflict, texts, known, verdict, said)
   }
   throw new Error('it asks and asks')
+}
+
+function answered(
+  conflict: Conflict,
+  texts: Texts,
+  known: Known,
+  need: Need,
+  said: unknown,
+): Known {
+  switch (need.what) {
+    case 'contents':
+      return { ...known, contents: contentsOf(conflict, texts, need.bytesMax) }
+    case 'answer':
+      return { ...known, answers: new Map([[need.strategy.module, { said }]]) }
+    case 'merge':
+      return { ...known, merges: new Map([[need.strategy, runMerge(need.task)]]) }
+  }
 }
 
 function contentsOf({ contenders, base }: Conflict, texts: Texts, bytesMax: number): Contents {
