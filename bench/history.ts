@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util'
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { eachLimited } from '../activities/lanes.ts'
 import { type S3Server, startS3 } from '../test/servers.ts'
-import { type Cost, measure, spread } from './measure.ts'
+import { type Cost, type Helper, measure, spread } from './measure.ts'
 import { upServer } from './peers.ts'
 
 const { values } = parseArgs({
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     await makeConfig(folder, s3, client)
     const server = await upServer(bin, folder)
     try {
-      await runPairs(folder, client, server.pids())
+      await runPairs(folder, client, server.helpers())
     } finally {
       await server.stop()
     }
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function runPairs(folder: string, client: S3Client, servers: number[]): Promise<void> {
+async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Promise<void> {
   const steps = ['first copy', 'unchanged', 'update'] as const
   const costs = steps.map((): Record<Side, Cost[]> => ({ on: [], off: [] }))
   const state = ['--config', join(folder, 'tidemark.yaml'), '--state', join(folder, 'state')]
@@ -59,7 +59,7 @@ async function runPairs(folder: string, client: S3Client, servers: number[]): Pr
       // By turns the first: whoever comes second finds the source in memory.
       for (const side of pair % 2 === 0 ? sides : sides.toReversed()) {
         const args = [bin, ...state, '--json', 'sync', `${side}-${pair}`]
-        const cost = await measure(process.execPath, args, { others: servers })
+        const cost = await measure(process.execPath, args, { helpers })
         costs[i]?.[side].push(cost)
       }
     }

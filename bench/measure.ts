@@ -1,14 +1,20 @@
 /** Whole processes, measured from outside: wall time, CPU seconds, peak memory. Linux's /proc. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 export interface Cost {
   /** Seconds. */
   wall: number
   /** User and system seconds, of all processes that count. */
   cpu: number
-  /** Peak resident memory of the largest of them, MB. */
-  peak: number
+  /** Peak resident memory meanwhile, MB, of each of them by its name; our own is `command`. */
+  peaks: Record<string, number>
+}
+
+/** A process that works for a command, and goes on afterwards: a server's worker. */
+export interface Helper {
+  name: string
+  pid: number
 }
 
 /** Clock ticks a second, as every Linux that Node runs on has it. */
@@ -36,6 +42,11 @@ export function peakOf(pid: number): number {
   }
 }
 
+/** proc(5), clear_refs: 5 sets the peak to what is resident now. */
+function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+}
+
 function isGone(error: unknown): boolean {
   return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
@@ -44,15 +55,16 @@ function isGone(error: unknown): boolean {
 const lookMs = 10
 
 /**
- * Runs a command to its end. `others`: processes that work for it and go on afterwards (a server's
- * worker); what they use meanwhile counts. Throws where it ends with another code than `expected`.
+ * Runs a command to its end. What its helpers use meanwhile counts. Throws where it ends with
+ * another code than `expected`.
  */
 export async function measure(
   command: string,
   args: string[],
-  { others = [], cwd, expected = 0 }: { others?: number[]; cwd?: string; expected?: number } = {},
+  { helpers = [], cwd, expected = 0 }: { helpers?: Helper[]; cwd?: string; expected?: number } = {},
 ): Promise<Cost & { output: string }> {
-  const before = others.map(cpuOf)
+  const before = helpers.map(({ pid }) => cpuOf(pid))
+  for (const { pid } of helpers) forgetPeak(pid)
   const began = performance.now()
   const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -74,8 +86,9 @@ export async function measure(
   clearInterval(look)
   const wall = (performance.now() - began) / 1000
   if (code !== expected) throw new Error(`${command} ${args.join(' ')}: exit ${code}\n${output}`)
-  const meanwhile = others.reduce((sum, pid, i) => sum + cpuOf(pid) - (before[i] as number), 0)
-  return { wall, cpu: cpu + meanwhile, peak: Math.max(peak, ...others.map(peakOf)), output }
+  const meanwhile = helpers.reduce((sum, { pid }, i) => sum + cpuOf(pid) - (before[i] as number), 0)
+  const peaks = Object.fromEntries(helpers.map(({ name, pid }) => [name, peakOf(pid)]))
+  return { wall, cpu: cpu + meanwhile, peaks: { command: peak, ...peaks }, output }
 }
 
 export function median(values: number[]): number {

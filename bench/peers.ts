@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { S3Server } from '../test/servers.ts'
+import type { Helper } from './measure.ts'
 
 export interface Bench {
   folder: string
@@ -67,8 +68,7 @@ export async function rcloneConfig({ folder, s3, pairs }: Bench): Promise<void> 
   writeFileSync(join(folder, 'rclone.conf'), `${remote('s3')}\n\n${remote('s3too')}\n`)
 }
 
-/** `tidemark up`, and the processes whose work counts as Tidemark's: its Temporal and its worker.
- * */
+/** `tidemark up`; its helpers are the processes whose work counts as Tidemark's. */
 export async function upServer(bin: string, folder: string) {
   const state = join(folder, 'state')
   const args = [bin, '--config', join(folder, 'tidemark.yaml'), '--state', state, 'up']
@@ -85,11 +85,10 @@ export async function upServer(bin: string, folder: string) {
     child.once('close', () => fail(new Error(`tidemark up ended: ${said}`)))
   })
   return {
-    pids(): number[] {
-      const file = JSON.parse(readFileSync(join(state, 'server.json'), 'utf8')) as {
-        programs: { pid: number }[]
-      }
-      return file.programs.map(({ pid }) => pid)
+    helpers(): Helper[] {
+      const text = readFileSync(join(state, 'server.json'), 'utf8')
+      const { pid, programs } = JSON.parse(text) as { pid: number; programs: Helper[] }
+      return [{ name: 'up', pid }, ...programs]
     },
     async stop() {
       child.kill('SIGINT')

@@ -21,6 +21,7 @@ import { type Config, configDigest, storedConfig } from '../src/config/index.ts'
 import { deleteLimits, listPageKeys } from '../src/limits.ts'
 import type { BaselineRow, Entry, Key, KeyRange, Version } from '../src/model.ts'
 import { compareKeys } from '../src/sync/keys.ts'
+import { workerEnvironment, workerFlags } from '../src/temporal/worker-process.ts'
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +31,8 @@ const { values } = parseArgs({
   },
 })
 
-/** The catalog is filled by one process, and scanned by another, whose memory is told. */
+/** The catalog is filled by one process, and scanned by another, whose memory is told; that one is
+ *  started as `up` starts a worker. */
 async function bench(keys: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-scan-'))
   try {
@@ -39,8 +41,11 @@ async function bench(keys: number): Promise<void> {
     const filled = (performance.now() - began) / 1000
     console.log(`${keys.toLocaleString('en-US')} keys; baseline filled in ${filled.toFixed(1)} s`)
     const self = fileURLToPath(import.meta.url)
-    const args = [self, '--child', String(keys), '--folder', folder]
-    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
+    const args = [...workerFlags, self, '--child', String(keys), '--folder', folder]
+    const { status } = spawnSync(process.execPath, args, {
+      stdio: 'inherit',
+      env: workerEnvironment(),
+    })
     if (status !== 0) throw new Error(`the scan ended with ${status}`)
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { getRclone } from '../scripts/tools.ts'
 import { startS3 } from '../test/servers.ts'
-import { type Cost, measure, median, spread } from './measure.ts'
+import { type Cost, type Helper, measure, median, spread } from './measure.ts'
 import { type Bench, rcloneConfig, tidemarkConfig, upServer } from './peers.ts'
 
 const { values } = parseArgs({
@@ -100,7 +100,7 @@ async function main(): Promise<void> {
     try {
       const only = values.only?.split(',')
       for (const [i, one] of cases.entries()) {
-        if (!only || only.includes(String(i))) await runCase(one, folder, rclone, server.pids())
+        if (!only || only.includes(String(i))) await runCase(one, folder, rclone, server.helpers())
       }
     } finally {
       await server.stop()
@@ -119,7 +119,7 @@ async function runCase(
   { name, dataset, rclone: argsOf, rcloneToo }: Case,
   folder: string,
   rclone: string,
-  servers: number[],
+  helpers: Helper[],
 ): Promise<void> {
   console.log(`\n${name}`)
   const ours: Cost[] = []
@@ -133,7 +133,7 @@ async function runCase(
   for (let pair = 0; pair < pairs; pair++) {
     const args = [bin, ...state(folder), '--json', 'sync', dataset(pair)]
     warm(folder)
-    ours.push(await measure(process.execPath, args, { others: servers }))
+    ours.push(await measure(process.execPath, args, { helpers }))
     warm(folder)
     theirs.push(await peer(argsOf(pair)))
     if (rcloneToo) too.push(await peer(rcloneToo.args(pair)))
@@ -158,8 +158,17 @@ function warm(folder: string): void {
 function tell(name: string, costs: Cost[]): void {
   const wall = spread(costs.map((cost) => cost.wall))
   const cpu = spread(costs.map((cost) => cost.cpu))
-  const peak = median(costs.map((cost) => cost.peak)).toFixed(0)
-  console.log(`  ${name.padEnd(32)} wall ${wall} s   CPU ${cpu} s   peak ${peak} MB`)
+  console.log(`  ${name.padEnd(32)} wall ${wall} s   CPU ${cpu} s   peak ${peaksOf(costs)} MB`)
+}
+
+/** `246 (worker-1), 160 (temporal)`: of each process, the largest first. */
+function peaksOf(costs: Cost[]): string {
+  const names = Object.keys((costs[0] as Cost).peaks)
+  return names
+    .map((name) => ({ name, peak: median(costs.map(({ peaks }) => peaks[name] as number)) }))
+    .toSorted((a, b) => b.peak - a.peak)
+    .map(({ name, peak }) => `${peak.toFixed(0)} (${name})`)
+    .join(', ')
 }
 
 function ratio(name: string, ours: Cost[], theirs: Cost[]): void {

@@ -14,6 +14,7 @@ import { fakeGcsTool, versitygwTool } from '../scripts/tools.ts'
 import { getTool, temporalTool } from '../src/temporal/binaries.ts'
 import { connect } from '../src/temporal/connection.ts'
 import { searchAttributeNames } from '../src/temporal/search-attributes.ts'
+import { workerEnvironment, workerFlags } from '../src/temporal/worker-process.ts'
 import { startTemporal } from './servers.ts'
 import { temporaryFolder } from './temporal/folders.ts'
 
@@ -87,6 +88,12 @@ describe('docker-compose.yml', () => {
     const values = Object.values(settings) as { value: unknown }[][]
     expect(values.length).toBeGreaterThan(0)
     for (const [constrained] of values) expect(constrained).toHaveProperty('value')
+  })
+
+  it('has workers in the bounds of memory that those of the embedded server have', () => {
+    const { NODE_OPTIONS, MALLOC_ARENA_MAX } = file.services.worker?.environment ?? {}
+    expect(workerFlags).toContain(NODE_OPTIONS)
+    expect(workerEnvironment()).toMatchObject({ MALLOC_ARENA_MAX })
   })
 
   it('names in its own text, and in the README, only services and profiles that are there', () => {

@@ -4,3 +4,8 @@
 export function variable(name: string): string | undefined {
   return process.env[name]
 }
+
+/** All of it, for a process that we start, with a value for what isn't set. */
+export function environmentWith(defaults: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...defaults, ...process.env }
+}

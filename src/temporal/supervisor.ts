@@ -18,6 +18,7 @@ import { lockState, type ServerInfo, type StateLock } from './lock.ts'
 import { endRunsOfOthers } from './other-versions.ts'
 import { markOf, type ProcessMark } from './processes.ts'
 import { type Exit, type Program, startProgram, tailOf, untilReady } from './program.ts'
+import { workerEnvironment, workerFlags } from './worker-process.ts'
 
 export type EmbeddedEvent =
   | { kind: 'temporal-ready'; address: string; ui: string }
@@ -160,7 +161,7 @@ function createTree(options: EmbeddedOptions, stateDir: string, lock: StateLock)
   }
 
   async function startWorker(name: string, address: string): Promise<void> {
-    const args = [options.workerEntry ?? ownWorkerEntry(), '--state', stateDir]
+    const args = [...workerFlags, options.workerEntry ?? ownWorkerEntry(), '--state', stateDir]
     args.push('--temporal', address, '--config', resolve(options.configPath))
     const start = () => startReady(name, args, stateDir, (program) => adopt(name, program))
     keep(name, await start(), start)
@@ -199,7 +200,10 @@ async function startReady(
     said ||= (message as { ready?: boolean } | null)?.ready === true
   }
   const wrote = () => readFileSync(logFile).subarray(before).includes('{"ready":true}\n')
-  const program = await startProgram({ command: process.execPath, args, logFile, onMessage })
+  const program = await startProgram({
+    ...{ command: process.execPath, args, logFile, onMessage },
+    environment: workerEnvironment(),
+  })
   onSpawn(program)
   try {
     const answers = async () => said || wrote()

@@ -8,7 +8,6 @@ import type { CommandContext, CommandOptions } from '../command.ts'
 import { wholeNumber } from '../numbers.ts'
 import { type Relayed, serveRelayed } from '../relay-server.ts'
 import { openSession, type Session } from '../session.ts'
-import { run as runWorker } from './worker.ts'
 
 /**
  * The embedded server: Temporal, a worker, and the Schedules of the config. Where Temporal is
@@ -30,6 +29,8 @@ export async function run(
     if (context.temporal ?? session.config.temporal.address) {
       for (const line of await schedulesOf(context, session)) context.output.line(line)
       await close()
+      // Loaded only here: a server needs none of it, its workers are processes of their own.
+      const { run: runWorker } = await import('./worker.ts')
       return await runWorker(context)
     }
     return await runEmbedded(context, session, given)
