@@ -45,6 +45,8 @@ interface Scan {
   attempt: Attempt
   /** Open conflicts of the range: one that isn't found again has ended by itself. */
   open: Map<Key, ConflictRecord>
+  /** Those of them that this page has. */
+  shown: Set<Key>
 }
 
 export async function scanPage(
@@ -90,7 +92,8 @@ async function scanOnce(
   const from = (await catalog.lastCompleteScan(dataset.name)) ?? 0
   const moment: Moment = { run: record.run, from, to: deps.clock() }
   const open = await openConflictsOf(catalog, dataset.name, range)
-  const scan: Scan = { deps, context, range, moment, attempt, open }
+  const shown = new Set<Key>()
+  const scan: Scan = { deps, context, range, moment, attempt, open, shown }
   const listings = record.request === null ? listingsOf(context, range, attempt.signal) : []
   const cut = deps.rangeKeys?.cut ?? rangeKeysCut
   const batchKeys = Math.min(listPageKeys, cut, dataset.batchSize)
@@ -127,6 +130,7 @@ async function scanOnce(
   const resume = Object.fromEntries(
     listings.flatMap(({ name, resume: token }) => (token() ? [[name, token() as string]] : [])),
   )
+  if (record.request === null && cutAt === null) await closeVanished(scan, cursor, ended)
   return await commitPage(scan, found, { cursor, ended, cutAt, resume })
 }
 
@@ -183,6 +187,7 @@ async function decideBatch(
   for (const joined of batch) {
     if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue
     const { directive } = joined
+    if (scan.open.has(joined.key)) scan.shown.add(joined.key)
     if (!context.selects(joined.key)) {
       found.excluded++
       if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, excluded)
@@ -314,6 +319,19 @@ async function closeIfAgreed(scan: Scan, one: TalliedKey, decision: Decision): P
   const agreed = decision.kind === 'nothing' || (decision.kind === 'item' && !decision.conflict)
   if (!agreed || one.observations.some(({ kind }) => kind === 'unknown')) return
   await closeConflict(scan, one.key)
+}
+
+/** Of a key that was never agreed and that nobody has any more, no stream tells: the page went by
+ *  its place without it. */
+async function closeVanished(scan: Scan, cursor: Key | null, ended: boolean): Promise<void> {
+  const { open, range, context } = scan
+  if (context.replicas.some(({ connector }) => connector === null)) return
+  for (const { key, conflict } of open.values()) {
+    const before = range.cursor !== null && compareKeys(key, range.cursor) <= 0
+    const behind = !ended && (cursor === null || compareKeys(key, cursor) > 0)
+    if (before || behind || conflict.head !== null || scan.shown.has(key)) continue
+    await closeConflict(scan, key)
+  }
 }
 
 async function closeConflict({ deps, context, moment }: Scan, key: Key): Promise<void> {

@@ -50,7 +50,7 @@ export const commands: CommandRow[] = [
   },
   {
     name: 'apply',
-    summary: 'carry out exactly that plan, or nothing',
+    summary: 'carry out exactly that plan; a key that changed meanwhile is left alone',
     args: ['<run>'],
     options: [strict],
     load: () => import('./commands/apply.ts'),
@@ -72,7 +72,8 @@ export const commands: CommandRow[] = [
   },
   {
     name: 'conflicts',
-    summary: 'the inbox: list, history [DATASET], show ID, resolve [ID...], undo ID...',
+    summary:
+      'the inbox: list, history [DATASET], show ID, cat ID REPLICA, resolve [ID...], undo ID...',
     args: ['[action]', '[ids...]'],
     options: [
       ['--take <replica>', 'resolve: the side that this replica is on'],
@@ -87,6 +88,7 @@ export const commands: CommandRow[] = [
       ['--since <time>', 'history: opened or ended since then (2026-01-31T09:05Z, "7d ago")'],
       ['--csv', 'history: as CSV'],
       ['--all', 'resolve: all that are open'],
+      ['--overwrite-later', 'resolve: a side of a resolved one, although the key changed since'],
       ['--yes', 'resolve: without asking'],
     ],
     load: () => import('./commands/conflicts.ts'),

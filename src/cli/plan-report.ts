@@ -67,7 +67,8 @@ function add({ counts, deletes, conflicts, overwrites, skipped }: Plan, one: Ite
   if (from.length > 0) keep(deletes, { key, replicas: from }, () => counts.deletes++)
   if (conflict) {
     const [problem] = problemsOf({ ...one, state: 'conflict' })
-    const decided = item ? `, ${item.head.origin} wins` : ', stays open'
+    const stays = conflict.undecided ? 'stays open' : 'decided by its contents when it is applied'
+    const decided = item ? `, ${item.head.origin} wins` : `, ${stays}`
     const reason = `${problem?.reason}${decided}`
     keep(conflicts, { key, reason }, () => counts.conflicts++)
   }

@@ -50,6 +50,8 @@ async function serveOne(state: string, socket: Socket, stop: AbortController): P
   socket.on('error', () => stop.abort(new Error('interrupted')))
   socket.once('close', () => stop.abort(new Error('interrupted')))
   const lines = createInterface({ input: socket })
+  // A client that went away abruptly is an error of the lines, too: unheard, it would end us.
+  lines.on('error', () => stop.abort(new Error('interrupted')))
   const first = await new Promise<string>((done) => {
     lines.once('line', done)
     lines.once('close', () => done(''))

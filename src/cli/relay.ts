@@ -85,6 +85,10 @@ export async function relay(
       else process.stderr.write(reply.err)
     }
     return null
+  } catch (error) {
+    // The connection broke in the middle; what else may throw here isn't the socket's.
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    return null
   } finally {
     context.signal.removeEventListener('abort', abort)
     socket.destroy()

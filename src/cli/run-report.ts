@@ -1,6 +1,7 @@
 /** What became of a run, as people and scripts read it; and the exit code that says it. */
 import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catalog.ts'
 import { EXIT } from '../errors.ts'
+import type { Conflict } from '../model.ts'
 import type { CommandContext } from './command.ts'
 import { bytes, count, duration, printable, type Style } from './output.ts'
 
@@ -49,13 +50,23 @@ export function problemsOf(record: ItemRecord): RunReport['problems'] {
         ...deletedAt.map((one) => `${one} (deleted)`),
       ].join(' = '),
     )
-    return [{ key, state, replica: '', reason: `${conflict?.kind}: ${sides?.join(' / ')}` }]
+    const why = conflict ? whyOpen(conflict) : null
+    const reason = `${conflict?.kind}: ${sides?.join(' / ')}${why ? ` (${why})` : ''}`
+    return [{ key, state, replica: '', reason }]
   }
   return Object.entries(outcomes).flatMap(([replica, outcome]) => {
     if (outcome.kind === 'done') return []
     const reason = reasonOf(outcome)
     return [{ key, state, replica, reason }]
   })
+}
+
+/** What the strategies said that didn't decide it; null where none was asked. */
+export function whyOpen({ undecided = [] }: Conflict): string | null {
+  const said = undecided.map(({ strategy, message, at }) => {
+    return `${strategy}: ${message}${at ? ` at ${at}` : ''}`
+  })
+  return said.length > 0 ? said.join('; ') : null
 }
 
 function reasonOf(outcome: ItemRecord['outcomes'][string]): string {

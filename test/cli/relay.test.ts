@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { packageVersion } from '../../src/package-root.ts'
 import { createField, type Field, filesIn, fill, startUp, type Up, until } from './served.ts'
 
 const slowly = { limits: { bandwidth: '200KB' } }
@@ -56,6 +57,24 @@ it('a command of another version is not taken', async () => {
   for await (const line of createInterface({ input: socket })) {
     expect(JSON.parse(line)).toEqual({ refused: true })
   }
+})
+
+it('a client that goes away abruptly, with answers unread, takes nothing with it', async () => {
+  const data = field.dataset('abrupt')
+  fill(data.one, 50, 10)
+  for (let i = 0; i < 5; i++) {
+    const socket = connect(join(field.state, 'relay.sock'))
+    const asked = { version: packageVersion, command: 'sync', args: [], options: {}, by: 'me@here' }
+    const how = { config: data.config, json: true, colour: false, terminal: true, columns: 80 }
+    socket.write(`${JSON.stringify({ ...asked, ...how })}\n`)
+    // Its answers lie unread in the socket when it is closed: the other end gets a reset.
+    await new Promise((answered) => socket.once('readable', answered))
+    socket.destroy()
+  }
+  const { code, stderr } = await field.tidemark(data, 'sync')
+  expect(code).toBe(0)
+  expect(stderr).not.toContain('starting')
+  expect((await field.tidemark(data, 'status')).stdout).toContain('server up')
 })
 
 it('a server that ends in mid-run leaves the run to the command, which ends it', async () => {

@@ -36,6 +36,19 @@ it('follows its sides, keeps all they had, and ends by itself when they agree', 
   expect(await world.conflicts('closed')).toHaveLength(1)
 })
 
+it('of a key that was never agreed ends when nobody has it any more', async () => {
+  const world = await conflictWorld(stores, manual)
+  for (const key of ['a', 'k', 'z'])
+    for (const store of stores) world.put(store, key, `${key} of ${store}`)
+  await world.engine.run()
+  for (const store of stores) world.remove(store, 'k')
+  await world.engine.run()
+  expect((await world.conflicts()).map(({ key }) => key).toSorted()).toEqual(['a', 'z'])
+  for (const store of stores) for (const key of ['a', 'z']) world.remove(store, key)
+  expect(await world.engine.run()).toMatchObject({ state: 'complete' })
+  expect(await world.conflicts()).toEqual([])
+})
+
 const rule: StrategyRule = { name: 'r', match: [], when: null, strategy: manual, later: null }
 
 it('is decided by another strategy once it has been open for so long', async () => {

@@ -1,12 +1,13 @@
 import { UserError } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { catSide } from '../conflicts/cat.ts'
 import { tellConflicts } from '../conflicts/history.ts'
 import { listConflicts } from '../conflicts/list.ts'
 import { resolveConflicts } from '../conflicts/resolve.ts'
 import { showConflict } from '../conflicts/show.ts'
 import { undoConflicts } from '../conflicts/undo.ts'
 
-/** The inbox: `conflicts`, `conflicts show | resolve | undo ID`, and `conflicts history`. */
+/** The inbox: `conflicts`, `conflicts show | cat | resolve | undo ID`, and `conflicts history`. */
 export async function run(
   context: CommandContext,
   [action = 'list', ...rest]: string[],
@@ -17,6 +18,8 @@ export async function run(
       return await listConflicts(context, rest, options)
     case 'show':
       return await showConflict(context, needed(rest, 'show')[0] as string)
+    case 'cat':
+      return await catSide(context, rest)
     case 'resolve':
       return await resolveConflicts(context, rest, options)
     case 'history':
@@ -25,7 +28,9 @@ export async function run(
       return await undoConflicts(context, needed(rest, 'undo'))
     default:
       throw new UserError('usage-invalid', `conflicts has no "${action}"`, {
-        next: 'It has: list [DATASET], show ID, resolve [ID...], undo ID..., history [DATASET]',
+        next:
+          'It has: list [DATASET], show ID, cat ID REPLICA, resolve [ID...], undo ID..., ' +
+          'history [DATASET]',
       })
   }
 }

@@ -32,7 +32,7 @@ export async function run(context: CommandContext, texts: string[]): Promise<num
       output.table(headers, rows, numbers)
       if (same) output.line('the same content')
       else if (text) for (const line of text.split('\n')) output.line(printable(line))
-      else if (text === null) output.line('different content, which is not text that can be shown')
+      else if (text === null) output.line(unreadable(old, now))
       return same ? EXIT.ok : EXIT.differences
     } finally {
       await contents.close()
@@ -40,6 +40,12 @@ export async function run(context: CommandContext, texts: string[]): Promise<num
   } finally {
     await session.close()
   }
+}
+
+function unreadable(...sides: Side[]): string {
+  const gone = sides.find(({ line }) => line.version.content === null)
+  if (gone) return `deleted in ${printable(nameOf(gone.dataset, gone.key, gone.run))}`
+  return 'different content, which is not text that can be shown'
 }
 
 type Named = ReturnType<typeof parseVersionName>

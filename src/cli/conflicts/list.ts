@@ -2,6 +2,7 @@ import { EXIT, UserError } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { createJsonStream } from '../json-stream.ts'
 import { count, printable, tableLines, time } from '../output.ts'
+import { whyOpen } from '../run-report.ts'
 import { openSession } from '../session.ts'
 import { conflictsOf, wantedOf } from './filter.ts'
 import { shownConflict, sidesWords } from './words.ts'
@@ -36,7 +37,8 @@ export async function listConflicts(
       shown++
       await stream.item(shownConflict(one))
       const { id, key, kind, openedAt, state } = one
-      const sides = printable(sidesWords(one))
+      const why = state === 'open' ? whyOpen(one.conflict) : null
+      const sides = printable(`${sidesWords(one)}${why ? ` (${why})` : ''}`)
       rows.push([`${id}`, one.dataset, printable(key), kind, time(openedAt), state, sides])
       if (rows.length >= tableRows) await print()
     }

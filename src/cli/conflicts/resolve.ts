@@ -40,8 +40,9 @@ export async function resolveConflicts(
       context.output.line('no conflicts')
       return EXIT.ok
     }
+    const given = { take, overwriteLater: options.overwriteLater === true }
     const decided: Decided[] = []
-    for (const record of records) decided.push(await decide(session, record, take))
+    for (const record of records) decided.push(await decide(session, record, given))
     if (bulk || records.length > 1) await preview(context, decided, ids, options)
     const served = await serve(context, session, { start: true })
     close = served.close

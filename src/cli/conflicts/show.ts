@@ -116,6 +116,7 @@ function print(
   } else if (state === 'resolved') {
     output.line(`another side after all: tidemark conflicts resolve ${id} --take REPLICA`)
     output.line(`as it was agreed before: tidemark conflicts undo ${id}`)
+    output.line(`a side's bytes: tidemark conflicts cat ${id} REPLICA`)
   }
 }
 

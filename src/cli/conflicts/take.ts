@@ -1,16 +1,22 @@
 /** How a person decides a conflict: which side, what content, or by which strategy. */
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ConflictRecord } from '../../catalog/catalog.ts'
+import type { Catalog, ConflictRecord } from '../../catalog/catalog.ts'
 import { namedStrategy, plainNames } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { MIB } from '../../limits.ts'
-import type { Contender, Content, Directive, Take } from '../../model.ts'
+import type { Contender, Content, Directive, RunNumber, Take } from '../../model.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { openContents } from '../contents.ts'
 import { bytes, printable } from '../output.ts'
 import { datasetNamed, type Session } from '../session.ts'
 import { replicasOf } from './words.ts'
+
+/** How it is to be decided; `overwriteLater`: of one that was resolved, whatever came since. */
+export interface Given {
+  take: Take
+  overwriteLater: boolean
+}
 
 export interface Decided {
   record: ConflictRecord
@@ -79,14 +85,15 @@ async function readGiven(path: string): Promise<Uint8Array> {
 export async function decide(
   session: Session,
   record: ConflictRecord,
-  take: Take,
+  given: Given,
 ): Promise<Decided> {
+  const { take } = given
   const { id, identity, state, kind } = record
   if (state === 'closed') throw notOpen(record, 'ended by itself: its replicas agreed')
   if (kind === 'drift') refuseDrift(record, take)
   if ('strategy' in take) checkStrategy(session, record, take.strategy)
   const side = 'replica' in take ? sideAt(record, take.replica) : null
-  if (state === 'resolved') return await decideAgain(session, record, take, side)
+  if (state === 'resolved') return await decideAgain(session, record, given, side)
   return {
     record,
     directive: { do: 'resolve', conflict: id, identity, take },
@@ -109,7 +116,7 @@ function wordsOf(take: Take, side: Contender | null): string {
   return `takes what ${take.replica} has (${what})`
 }
 
-function sideAt(record: ConflictRecord, replica: string): Contender {
+export function sideAt(record: ConflictRecord, replica: string): Contender {
   const { contenders } = record.conflict
   const side = contenders.find((one) => replicasOf(one).includes(replica))
   if (side) return side
@@ -136,29 +143,46 @@ function refuseDrift({ id, conflict, dataset, key }: ConflictRecord, take: Take)
 async function decideAgain(
   { catalog }: Session,
   record: ConflictRecord,
-  take: Take,
+  { take, overwriteLater }: Given,
   side: Contender | null,
 ): Promise<Decided> {
   if (side === null || !('replica' in take)) {
     throw notOpen(record, 'resolved; another of its sides can be taken: --take REPLICA')
   }
-  const row = (await catalog.getBaseline(record.dataset, [record.key])).get(record.key)
-  if (!row || row.head.run !== record.endedRun) {
-    throw notOpen(record, 'resolved, and the key has changed since')
+  const { head, later } = await sinceThen(catalog, record)
+  if (later && !overwriteLater) {
+    throw notOpen(record, 'resolved, and the key has changed since', laterWords)
   }
   const directive: Directive = {
     do: 'restore',
     content: side.content,
     from: null,
-    head: row.head.run,
+    head,
   }
   return { record, directive, words: wordsOf(take, side) }
 }
 
-function notOpen({ id, dataset, key }: ConflictRecord, why: string): UserError {
+/** Where the key is now: its head's run (null: it is gone, and everybody confirmed that), and
+ *  whether anything became of it since the conflict ended. */
+export async function sinceThen(
+  catalog: Catalog,
+  { dataset, key, endedRun }: ConflictRecord,
+): Promise<{ head: RunNumber | null; later: boolean }> {
+  const row = (await catalog.getBaseline(dataset, [key])).get(key)
+  const [newest] = await catalog.linesOfKey(dataset, key, { limit: 1 })
+  return { head: row?.head.run ?? null, later: (newest?.version.run ?? 0) > (endedRun ?? 0) }
+}
+
+const laterWords = 'To overwrite what came later (the vault keeps it): --overwrite-later'
+
+function notOpen(
+  { id, dataset, key }: ConflictRecord,
+  why: string,
+  next = `See: tidemark conflicts show ${id}; older versions: tidemark log ${dataset}`,
+): UserError {
   return new UserError('conflict-not-open', `conflict ${id} is ${why}`, {
     where: `${dataset}: ${printable(key)}`,
-    next: `See: tidemark conflicts show ${id}; older versions: tidemark log ${dataset}`,
+    next,
     exit: EXIT.unreachable,
   })
 }

@@ -8,7 +8,7 @@ import { serve } from '../serve.ts'
 import { openSession, type Session } from '../session.ts'
 import { conflictNumbered } from './filter.ts'
 import { carryOut } from './resolve.ts'
-import type { Decided } from './take.ts'
+import { type Decided, sinceThen } from './take.ts'
 
 /** What lost and what won stay in history: either can be taken later. */
 export async function undoConflicts(context: CommandContext, ids: string[]): Promise<number> {
@@ -33,12 +33,13 @@ async function undoOf({ catalog }: Session, record: ConflictRecord): Promise<Dec
   if (now === undefined || now.run < (endedRun ?? 0)) {
     throw refusal(record, 'was resolved for what was agreed already')
   }
-  if (now.run !== endedRun) throw refusal(record, 'was resolved, and the key has changed since')
+  const { head, later } = await sinceThen(catalog, record)
+  if (later) throw refusal(record, 'was resolved, and the key has changed since')
   // Undone, a conflict over a new key would leave nothing of it anywhere.
   if (!before) throw refusal(record, 'is about a key of which nothing was agreed before')
   return {
     record,
-    directive: { do: 'restore', content: before.content, from: before.run, head: now.run },
+    directive: { do: 'restore', content: before.content, from: before.run, head },
     words: `back to what run ${before.run} agreed on (${sizeWords(before)})`,
   }
 }
@@ -50,7 +51,7 @@ function sizeWords({ content }: Version): string {
 function refusal({ id, dataset, key }: ConflictRecord, why: string): UserError {
   return new UserError('conflict-not-undoable', `conflict ${id} ${why}`, {
     where: `${dataset}: ${printable(key)}`,
-    next: `Take another side: tidemark conflicts resolve ${id} --take REPLICA`,
+    next: `Take a side: tidemark conflicts resolve ${id} --take REPLICA --overwrite-later`,
     exit: EXIT.unreachable,
   })
 }

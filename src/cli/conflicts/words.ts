@@ -2,6 +2,7 @@
 import type { ConflictRecord } from '../../catalog/catalog.ts'
 import type { Contender, Content } from '../../model.ts'
 import { bytes, time } from '../output.ts'
+import { whyOpen } from '../run-report.ts'
 
 /** The replicas of a side. */
 export function replicasOf({ replicas, deletedAt }: Contender): string[] {
@@ -31,8 +32,12 @@ export function digestWords({ digests }: Content): string {
 }
 
 /** `open since …`, `resolved … by …`. */
-export function stateWords({ state, openedAt, endedAt, resolution }: ConflictRecord): string {
-  if (state === 'open') return `open since ${time(openedAt)}`
+export function stateWords(record: ConflictRecord): string {
+  const { state, openedAt, endedAt, resolution, conflict } = record
+  if (state === 'open') {
+    const why = whyOpen(conflict)
+    return `open since ${time(openedAt)}${why ? `: ${why}` : ''}`
+  }
   const when = endedAt === null ? '' : ` ${time(endedAt)}`
   if (state === 'closed') return `ended by itself${when}: the replicas agreed`
   return `resolved${when} by ${resolution?.strategy ?? 'nobody'}: ${resolution?.rule ?? ''}`
@@ -46,6 +51,7 @@ export function shownConflict(record: ConflictRecord) {
     identity,
     openedAt: new Date(openedAt).toISOString(),
     endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
+    undecided: conflict.undecided ?? [],
     head: conflict.head && { run: conflict.head.run, content: conflict.head.content },
     contenders: conflict.contenders.map((one) => ({
       content: one.content,

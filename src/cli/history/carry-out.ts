@@ -7,7 +7,7 @@ import { confirm } from '../confirm.ts'
 import { followRun } from '../follow.ts'
 import { count } from '../output.ts'
 import { exitOfPlan, isEmpty, type Plan, planOf, printPlan } from '../plan-report.ts'
-import { printReport, reportOf } from '../run-report.ts'
+import { printReport, reportOf, worstExit } from '../run-report.ts'
 import { serve } from '../serve.ts'
 import { openSession, type Session } from '../session.ts'
 
@@ -44,7 +44,7 @@ export async function planThenApply(
     if (isEmpty(plan) || options.plan === true) {
       if (!isEmpty(plan)) context.output.line(`  carry it out: ${apply}`)
       context.output.result({ plan, applied: null })
-      return exitOfPlan(plan, false)
+      return worstExit([exitOfPlan(plan, false), exitOfLost(plan)])
     }
     await confirm(context, {
       ask: `Carry out plan ${planned.run}?`,
@@ -57,10 +57,15 @@ export async function planThenApply(
     const done = await reportOf(session.catalog, applied, { strict: false })
     printReport(context, done)
     context.output.result({ plan, applied: done })
-    return done.exit
+    return worstExit([done.exit, exitOfLost(plan)])
   } finally {
     await close()
   }
+}
+
+/** What nobody has any more was asked for, and isn't had back. */
+function exitOfLost({ skipped }: Plan): number {
+  return skipped.some(({ code }) => code === 'not-kept') ? EXIT.partial : EXIT.ok
 }
 
 /** What came later is left alone: a person is told, and how they get it all the same. */

@@ -2,7 +2,7 @@
 import { createDigester, digestProblem } from '../../../connectors/digests.ts'
 import type { HistoryLine } from '../../catalog/catalog.ts'
 import { EXIT, UserError } from '../../errors.ts'
-import type { Content } from '../../model.ts'
+import type { Content, Key, Source } from '../../model.ts'
 import type { Contents } from '../contents.ts'
 import { nameOf } from './version-name.ts'
 
@@ -21,7 +21,16 @@ export async function* bytesOf(
       exit: EXIT.failed,
     })
   }
-  const found = await contents.open(dataset, key, content)
+  yield* contentBytes(contents, { name, dataset, key, content })
+}
+
+/** `name`: what it is, for errors. `sources`: who may have it beside those that hold the head. */
+export async function* contentBytes(
+  contents: Contents,
+  wanted: { name: string; dataset: string; key: Key; content: Content; sources?: Source[] },
+): AsyncGenerator<Uint8Array> {
+  const { name, dataset, key, content, sources } = wanted
+  const found = await contents.open(dataset, key, content, sources)
   if (found === null) {
     const message = `the content of ${name} is kept nowhere: no replica holds it, nor has the vault`
     throw new UserError('content-not-kept', message, { exit: EXIT.failed })
