@@ -85,9 +85,12 @@ async function applyPage(
       if (record.state === STATES[work.lane] && record.tries < actionTriesMax) again++
     })
   } finally {
-    // What was done is committed even when the rest is cancelled.
-    await noteKept()
-    await work.commits.flush()
+    // What was done is committed even when the rest is cancelled, or the vault's notes fail.
+    try {
+      await noteKept()
+    } finally {
+      await work.commits.flush()
+    }
   }
   return again
 }
