@@ -1,6 +1,6 @@
 /** The contents that a conflict is decided by: whole, in memory, within a budget. */
 import type { ReadResult } from '../connectors/connector.ts'
-import { digestProblem, digestsOf } from '../connectors/digests.ts'
+import { digestProblem, digestsOf, wholeBody } from '../connectors/digests.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Conflict, Contender, Content, Key, Source } from '../src/model.ts'
 import { compareBytes } from '../src/sync/content.ts'
@@ -90,9 +90,7 @@ async function whole(
   content: Content,
   { body }: ReadResult,
 ): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  const bytes = Buffer.concat(chunks)
+  const bytes = await wholeBody(body)
   const problem =
     bytes.length === content.size
       ? digestProblem(content.digests, digestsOf(bytes))

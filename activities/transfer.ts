@@ -2,8 +2,13 @@
  * A key's bytes from where they are to where they should be: pinned reads, conditional writes,
  * verified. One read feeds every target.
  */
-import type { Connector, ReadResult, WriteOptions } from '../connectors/connector.ts'
-import { createDigester, digestProblem, digestsOf } from '../connectors/digests.ts'
+import {
+  type Connector,
+  canCopyWithin,
+  type ReadResult,
+  type WriteOptions,
+} from '../connectors/connector.ts'
+import { createDigester, digestProblem, digestsOf, wholeBody } from '../connectors/digests.ts'
 import type { Catalog } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Entry, Key, Metadata, PlanItem, Token } from '../src/model.ts'
@@ -89,11 +94,6 @@ export async function transfer(
   return targets.map((target) => results.get(target) as Written | StoreError)
 }
 
-function canCopyWithin(source: Connector | undefined, target: Connector): boolean {
-  const domain = source?.traits.copyDomain ?? null
-  return domain !== null && domain === target.traits.copyDomain && target.copyWithin !== undefined
-}
-
 async function copyWithin(
   item: PlanItem,
   source: Origin,
@@ -156,13 +156,7 @@ async function readVerified(
   context: TransferContext,
 ): Promise<{ bytes: Uint8Array; entry: Entry }> {
   const { entry, body } = await openSource(source, context)
-  const chunks: Uint8Array[] = []
-  try {
-    for await (const chunk of body) chunks.push(chunk)
-  } catch (error) {
-    throw asSourceError(error)
-  }
-  const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+  const bytes = await wholeBody(body).catch((error) => Promise.reject(asSourceError(error)))
   const size = (item.head.content as Content).size
   if (bytes.length !== size) {
     const words = `${bytes.length} bytes came, ${size} were announced`

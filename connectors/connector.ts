@@ -176,6 +176,12 @@ export interface Connector {
   abortUpload?(key: Key, state: string, options: CallOptions): Promise<void>
 }
 
+/** Whether what is at `from` can go to `to` by `copyWithin`, past everybody's memory. */
+export function canCopyWithin(from: Connector | undefined, to: Connector): boolean {
+  const domain = from?.traits.copyDomain ?? null
+  return domain !== null && domain === to.traits.copyDomain && to.copyWithin !== undefined
+}
+
 /** Options that every connector's factory gets beside its own. */
 export interface ConnectorContext {
   /** The location's name, for errors. */

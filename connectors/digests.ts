@@ -43,6 +43,14 @@ export function digestsOf(bytes: Uint8Array, choice: DigestChoice = ALL_DIGESTS)
   }
 }
 
+/** A body as one buffer; a view of its chunk where it came in one. */
+export async function wholeBody(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  const [first] = chunks
+  return chunks.length === 1 && first ? asBuffer(first) : Buffer.concat(chunks)
+}
+
 /** All digests of an entry, by reading it whole, pinned to its token. Throws what `read` throws. */
 export async function digestsByReading(
   connector: Connector,

@@ -71,14 +71,6 @@ export function exchange(
   })
 }
 
-/** A reply's body as one buffer. */
-export async function wholeBody(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  const [first] = chunks
-  return chunks.length === 1 && first ? first : Buffer.concat(chunks)
-}
-
 async function* arrived(chunks: Buffer[]): AsyncGenerator<Buffer, void> {
   yield* chunks
 }

@@ -7,8 +7,9 @@ import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
 import { Agent } from 'undici'
 import { StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
+import { wholeBody } from './digests.ts'
 import { answered, failure, s3CodeOf } from './s3-errors.ts'
-import { exchange, type HttpReply, wholeBody } from './s3-http.ts'
+import { exchange, type HttpReply } from './s3-http.ts'
 
 export interface Credentials {
   accessKeyId: string

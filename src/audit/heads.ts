@@ -2,8 +2,10 @@
  * Signed heads: the end of each chain, signed with a key that isn't in the catalog, and written
  * where nobody overwrites it. What was signed can't be cut off or written anew without being found.
  */
+
 import { type KeyObject, sign, verify } from 'node:crypto'
 import type { Connector } from '../../connectors/connector.ts'
+import { wholeBody } from '../../connectors/digests.ts'
 import { StoreError } from '../errors.ts'
 import type { Key } from '../model.ts'
 
@@ -109,9 +111,7 @@ export async function readHead(
   const entry = await connector.stat(key, { signal })
   if (entry === null || entry.size > headBytesMax) return null
   const { body } = await connector.read(key, entry.token, undefined, { signal })
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  const text = Buffer.concat(chunks).toString('utf8')
+  const text = (await wholeBody(body)).toString('utf8')
   try {
     const value: unknown = JSON.parse(text)
     return isSigned(value, dataset, publicKey) ? value : null

@@ -1,7 +1,7 @@
 /** What lies in the vault's location: its names, and content as it was put. */
 import { randomBytes } from 'node:crypto'
 import type { Connector, ReadResult } from '../../connectors/connector.ts'
-import { createDigester, digestProblem } from '../../connectors/digests.ts'
+import { createDigester, digestProblem, wholeBody } from '../../connectors/digests.ts'
 import type { VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import type { Content, Digests, Entry, Key } from '../model.ts'
@@ -32,7 +32,7 @@ export async function lookAt(
   if (entry.size > object.content.size) return { entry, form: null }
   const range = { start: 0, end: 4 }
   const { body } = await store.read(entry.key, entry.token, range, { signal })
-  return { entry, form: looksCompressed(await bytesOf(body)) ? 'zstd' : null }
+  return { entry, form: looksCompressed(await wholeBody(body)) ? 'zstd' : null }
 }
 
 /** The content as it was put. */
@@ -55,7 +55,7 @@ async function* unpacked(
   body: AsyncIterable<Uint8Array>,
   size: number,
 ): AsyncGenerator<Uint8Array> {
-  const bytes = await bytesOf(body)
+  const bytes = await wholeBody(body)
   try {
     yield await decompressed(bytes, size)
   } catch (error) {
@@ -77,12 +77,6 @@ export async function* checked(
   }
   const problem = digestProblem(digests, digester.digest())
   if (problem) throw corrupt(location, key, problem)
-}
-
-export async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  return Buffer.concat(chunks)
 }
 
 /** Reads it whole: its content's size and all its digests; null where it isn't the content. Throws

@@ -8,14 +8,19 @@
  * collection removes late, or twice, is what nobody relies on. What is killed in between leaves a
  * row without an object, which the next put writes; or an object without a row, which is collected.
  */
-import type { Connector, CopySource, ReadResult } from '../../connectors/connector.ts'
-import { digestProblem, digestsByReading, digestsOf } from '../../connectors/digests.ts'
+import {
+  type Connector,
+  type CopySource,
+  canCopyWithin,
+  type ReadResult,
+} from '../../connectors/connector.ts'
+import { digestProblem, digestsByReading, digestsOf, wholeBody } from '../../connectors/digests.ts'
 import type { Catalog, VaultIndex, VaultObject } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import type { Content, Digests, Key, Source, Token } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
 import { compressed } from './form.ts'
-import { bytesOf, checked, corrupt, keyOf, lookAt, newObject, opened } from './objects.ts'
+import { checked, corrupt, keyOf, lookAt, newObject, opened } from './objects.ts'
 import { together } from './together.ts'
 
 /** An entry of a replica that is to be kept. */
@@ -175,7 +180,7 @@ export function createVault(parts: VaultParts): Vault {
     const options = { digests: {}, metadata: {}, beforeCommit: async () => undefined, signal }
     const { size, digests } = object.content
     try {
-      if ('source' in given && copies(given.source.connector, store)) {
+      if ('source' in given && canCopyWithin(given.source.connector, store)) {
         const { connector, key: from, token } = given.source
         const copy = store.copyWithin as NonNullable<Connector['copyWithin']>
         const source = { connector, key: from, token, size }
@@ -305,16 +310,11 @@ export function createVault(parts: VaultParts): Vault {
   }
 }
 
-function copies(from: Connector, to: Connector): boolean {
-  const { copyDomain } = to.traits
-  return copyDomain !== null && copyDomain === from.traits.copyDomain && to.copyWithin !== undefined
-}
-
 // ── bytes ───────────────────────────────────────────────────────────────────────────────────────
 
 async function readWhole(source: VaultSource, signal: AbortSignal): Promise<Buffer> {
   const { body } = await source.connector.read(source.key, source.token, undefined, { signal })
-  const bytes = await bytesOf(body)
+  const bytes = await wholeBody(body)
   const problem = digestProblem(source.content.digests, digestsOf(bytes))
   if (problem) throw corrupt(source.connector.name, source.key, problem)
   return bytes

@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { EXIT } from '../../errors.ts'
 import type { CommandContext } from '../command.ts'
 import { openContents } from '../contents.ts'
-import { bytesOf } from '../history/version-bytes.ts'
+import { bytesOf, writeBytes } from '../history/version-bytes.ts'
 import { parseVersionName, versionNamed } from '../history/version-name.ts'
 import { openSession } from '../session.ts'
 
@@ -14,10 +13,7 @@ export async function run(context: CommandContext, [text]: string[]): Promise<nu
     const line = await versionNamed(session, name)
     const contents = await openContents(context, session)
     try {
-      for await (const chunk of bytesOf(contents, name.dataset, line)) {
-        context.signal.throwIfAborted()
-        if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
-      }
+      await writeBytes(context, bytesOf(contents, name.dataset, line))
       return EXIT.ok
     } finally {
       await contents.close()

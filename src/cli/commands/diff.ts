@@ -1,3 +1,4 @@
+import { wholeBody } from '../../../connectors/digests.ts'
 import type { HistoryLine } from '../../catalog/catalog.ts'
 import { EXIT } from '../../errors.ts'
 import { MIB } from '../../limits.ts'
@@ -66,9 +67,7 @@ async function textOf(contents: Contents, old: Side, now: Side): Promise<string 
   if (!readable) return null
   const bytes: Uint8Array[] = []
   for (const { dataset, line } of sides) {
-    const chunks: Uint8Array[] = []
-    for await (const chunk of bytesOf(contents, dataset, line)) chunks.push(chunk)
-    bytes.push(Buffer.concat(chunks))
+    bytes.push(await wholeBody(bytesOf(contents, dataset, line)))
   }
   const { line, key } = now
   const [a, b] = bytes as [Uint8Array, Uint8Array]

@@ -1,9 +1,8 @@
 /** A side's bytes on standard output, as they are: also of a side that lost. */
-import { once } from 'node:events'
 import { EXIT, UserError } from '../../errors.ts'
 import type { CommandContext } from '../command.ts'
 import { openContents } from '../contents.ts'
-import { contentBytes } from '../history/version-bytes.ts'
+import { contentBytes, writeBytes } from '../history/version-bytes.ts'
 import { openSession } from '../session.ts'
 import { conflictNumbered } from './filter.ts'
 import { sideAt } from './take.ts'
@@ -27,10 +26,8 @@ export async function catSide(context: CommandContext, [id, replica]: string[]):
     }
     const contents = await openContents(context, session)
     try {
-      for await (const chunk of contentBytes(contents, { name, dataset, key, content, sources })) {
-        context.signal.throwIfAborted()
-        if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
-      }
+      const wanted = { name, dataset, key, content, sources }
+      await writeBytes(context, contentBytes(contents, wanted))
       return EXIT.ok
     } finally {
       await contents.close()

@@ -1,9 +1,9 @@
 /** Which conflicts are meant: by numbers, or by what is known of them. */
 import type { ConflictFilter, ConflictRecord } from '../../catalog/catalog.ts'
 import { UserError } from '../../errors.ts'
+import { sideOf } from '../../sync/strategies/choose.ts'
 import type { CommandOptions } from '../command.ts'
 import type { Session } from '../session.ts'
-import { replicasOf } from './words.ts'
 
 export interface Wanted extends Omit<ConflictFilter, 'limit' | 'before'> {
   /** A side has it. The catalog doesn't search for that. */
@@ -67,7 +67,7 @@ export async function* conflictsOf(
       limit: pageConflicts,
     })
     for (const one of page) {
-      const sides = one.conflict.contenders.flatMap(replicasOf)
+      const sides = one.conflict.contenders.flatMap(sideOf)
       if (replica === undefined || sides.includes(replica)) yield one
     }
     if (page.length < pageConflicts) return

@@ -1,15 +1,19 @@
 /** One conflict, whole: what was agreed, each side, and how they differ where that can be read. */
+
+import { wholeBody } from '../../../connectors/digests.ts'
 import type { ConflictRecord } from '../../catalog/catalog.ts'
 import { EXIT } from '../../errors.ts'
 import { MIB } from '../../limits.ts'
 import type { Content, Key, Source } from '../../model.ts'
 import { readableDiff } from '../../sync/merge/readable-diff.ts'
+import { sideOf } from '../../sync/strategies/choose.ts'
 import type { CommandContext } from '../command.ts'
 import { type Contents, openContents } from '../contents.ts'
+import { shortDigest } from '../history/lines.ts'
 import { bytes, type Output, printable, time } from '../output.ts'
 import { openSession } from '../session.ts'
 import { conflictNumbered } from './filter.ts'
-import { digestWords, replicasOf, shownConflict, stateWords } from './words.ts'
+import { shownConflict, stateWords } from './words.ts'
 
 /** Longer contents are told by size, digest and time alone. */
 const readBytesMax = 4 * MIB
@@ -47,18 +51,18 @@ export async function showConflict(context: CommandContext, text: string): Promi
 
 async function sidesOf(contents: Contents, { dataset, key, conflict }: ConflictRecord) {
   const read = async (label: string, content: Content | null, at: number | null, from: Source[]) =>
-    await sideOf(contents, { dataset, key }, { label, content, at }, from)
+    await readSide(contents, { dataset, key }, { label, content, at }, from)
   const head = conflict.head?.content ?? null
   const base = head && (await read('agreed', head, conflict.head?.at ?? null, []))
   const sides: Side[] = []
   for (const one of conflict.contenders) {
-    const label = replicasOf(one).join(' = ') || 'agreed'
+    const label = sideOf(one).join(' = ') || 'agreed'
     sides.push(await read(label, one.content, one.at, one.replicas))
   }
   return { base, sides }
 }
 
-async function sideOf(
+async function readSide(
   contents: Contents,
   { dataset, key }: { dataset: string; key: Key },
   side: Pick<Side, 'label' | 'content' | 'at'>,
@@ -69,9 +73,7 @@ async function sideOf(
   if (content.size > readBytesMax) return { ...side, bytes: null, why: 'too long to be shown' }
   const found = await contents.open(dataset, key, content, from)
   if (found === null) return { ...side, bytes: null, why: 'nobody has it any more' }
-  const chunks: Uint8Array[] = []
-  for await (const chunk of found.body) chunks.push(chunk)
-  return { ...side, bytes: Buffer.concat(chunks), why: null }
+  return { ...side, bytes: await wholeBody(found.body), why: null }
 }
 
 /** Against what was agreed; where nobody has that, against the first side. */
@@ -99,7 +101,7 @@ function print(
   const rows = [...(base ? [base] : []), ...sides].map(({ label, content, at, why }) => [
     `  ${label}`,
     content === null ? 'deleted' : bytes(content.size),
-    content === null ? '' : digestWords(content),
+    content === null ? '' : shortDigest(content) || 'no digest known',
     at === null ? '' : time(at),
     why ?? '',
   ])

@@ -6,11 +6,11 @@ import { namedStrategy, plainNames } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { MIB } from '../../limits.ts'
 import type { Contender, Content, Directive, RunNumber, Take } from '../../model.ts'
+import { sideOf } from '../../sync/strategies/choose.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { openContents } from '../contents.ts'
 import { bytes, printable } from '../output.ts'
 import { datasetNamed, type Session } from '../session.ts'
-import { replicasOf } from './words.ts'
 
 /** How it is to be decided; `overwriteLater`: of one that was resolved, whatever came since. */
 export interface Given {
@@ -118,9 +118,9 @@ function wordsOf(take: Take, side: Contender | null): string {
 
 export function sideAt(record: ConflictRecord, replica: string): Contender {
   const { contenders } = record.conflict
-  const side = contenders.find((one) => replicasOf(one).includes(replica))
+  const side = contenders.find((one) => sideOf(one).includes(replica))
   if (side) return side
-  const sides = contenders.flatMap(replicasOf).join(', ')
+  const sides = contenders.flatMap(sideOf).join(', ')
   throw new UserError('conflict-no-such-side', `${replica} has no side in conflict ${record.id}`, {
     where: `${record.dataset}: ${printable(record.key)}`,
     next: `Its sides are: ${sides}. In bulk, --replica ${replica} names those where it has one.`,
@@ -130,7 +130,7 @@ export function sideAt(record: ConflictRecord, replica: string): Contender {
 /** One-way, the source decides; what is left to say is that it may. */
 function refuseDrift({ id, conflict, dataset, key }: ConflictRecord, take: Take): void {
   const agreed = conflict.contenders.find(({ head }) => head)
-  if ('replica' in take && agreed && replicasOf(agreed).includes(take.replica)) return
+  if ('replica' in take && agreed && sideOf(agreed).includes(take.replica)) return
   throw new UserError('conflict-drift', `conflict ${id} is a destination’s own change`, {
     where: `${dataset}: ${printable(key)}`,
     next:

@@ -1,18 +1,14 @@
 /** Conflicts in words, for people and for scripts. */
 import type { ConflictRecord } from '../../catalog/catalog.ts'
-import type { Contender, Content } from '../../model.ts'
+import type { Contender } from '../../model.ts'
+import { sideOf } from '../../sync/strategies/choose.ts'
 import { bytes, time } from '../output.ts'
 import { whyOpen } from '../run-report.ts'
-
-/** The replicas of a side. */
-export function replicasOf({ replicas, deletedAt }: Contender): string[] {
-  return [...replicas.map(({ replica }) => replica), ...deletedAt]
-}
 
 /** `1.2 KiB at aws = office`, `deleted at gcp`. */
 export function sideWords(contender: Contender): string {
   // Nobody shows the agreed content any more: its replicas changed, or can't be reached now.
-  const who = replicasOf(contender).join(' = ') || 'what was agreed'
+  const who = sideOf(contender).join(' = ') || 'what was agreed'
   return contender.content === null
     ? `deleted at ${who}`
     : `${bytes(contender.content.size)} at ${who}`
@@ -20,15 +16,6 @@ export function sideWords(contender: Contender): string {
 
 export function sidesWords({ conflict }: ConflictRecord): string {
   return conflict.contenders.map(sideWords).join(' / ')
-}
-
-/** `sha256 ab12cd34…`, by the strongest that is known. */
-export function digestWords({ digests }: Content): string {
-  for (const algorithm of ['sha256', 'md5', 'crc32c'] as const) {
-    const hex = digests[algorithm]
-    if (hex !== undefined) return `${algorithm} ${hex.slice(0, 12)}`
-  }
-  return 'no digest known'
 }
 
 /** `open since …`, `resolved … by …`. */
@@ -55,7 +42,7 @@ export function shownConflict(record: ConflictRecord) {
     head: conflict.head && { run: conflict.head.run, content: conflict.head.content },
     contenders: conflict.contenders.map((one) => ({
       content: one.content,
-      replicas: replicasOf(one),
+      replicas: sideOf(one),
       at: one.at === null ? null : new Date(one.at).toISOString(),
       agreed: one.head,
     })),

@@ -1,10 +1,23 @@
 /** A version's bytes, from a replica that still holds it, or the vault: verified to the last. */
+import { once } from 'node:events'
 import { createDigester, digestProblem } from '../../../connectors/digests.ts'
 import type { HistoryLine } from '../../catalog/catalog.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import type { Content, Key, Source } from '../../model.ts'
+import type { CommandContext } from '../command.ts'
 import type { Contents } from '../contents.ts'
 import { nameOf } from './version-name.ts'
+
+/** On standard output, as they are. With `--json`, too: they are the answer. */
+export async function writeBytes(
+  { signal }: CommandContext,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  for await (const chunk of bytes) {
+    signal.throwIfAborted()
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
+  }
+}
 
 /** Throws where the version is a delete, and where nobody keeps its content; at the end of the
  *  bytes, where they aren't what they should be. */
