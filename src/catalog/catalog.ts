@@ -218,8 +218,6 @@ export interface Catalog extends VaultIndex {
     after: number
     limit: number
   }): Promise<ItemRecord[]>
-  /** What the run did to this key: read through the run's items. */
-  itemOfKey(run: RunNumber, key: Key): Promise<ItemRecord | null>
   countItems(run: RunNumber): Promise<Partial<Record<ItemState, number>>>
   /** Writes state, item, conflict, outcomes and tries of these records (no baseline, no rev). */
   updateItems(records: ItemRecord[]): Promise<void>

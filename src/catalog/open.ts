@@ -125,7 +125,6 @@ function assemble(store: Store, where: string): Catalog {
     firstRun: on(history.firstRun),
     commitScan: on(commitScan),
     readItems: on(plan.readItems),
-    itemOfKey: on(plan.itemOfKey),
     countItems: on(plan.countItems),
     updateItems: on(plan.updateItems),
     settle: on(settle),

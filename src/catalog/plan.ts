@@ -117,22 +117,6 @@ function decode(row: ItemsTable): ItemRecord {
   }
 }
 
-export async function itemOfKey(
-  { db }: Store,
-  run: RunNumber,
-  key: Key,
-): Promise<ItemRecord | null> {
-  const row = await db
-    .selectFrom('plan_items')
-    .selectAll()
-    .where('run', '=', run)
-    .where('key', '=', checkKey(key))
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  return row ? decode(row) : null
-}
-
 export async function countItems(
   store: Store,
   run: RunNumber,

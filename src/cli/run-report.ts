@@ -18,6 +18,11 @@ export interface RunReport {
   exit: number
 }
 
+export const allStates: ItemState[] = [
+  ...(['pending', 'deferred', 'blocked', 'conflict', 'done', 'stale'] as const),
+  ...(['skipped', 'failed', 'held', 'cancelled', 'open'] as const),
+]
+
 const TROUBLE: ItemState[] = ['failed', 'stale', 'held', 'cancelled', 'skipped', 'open']
 
 export async function reportOf(

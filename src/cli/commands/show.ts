@@ -2,18 +2,15 @@ import type { ItemRecord, ItemState } from '../../catalog/catalog.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import type { Contender, Content, Outcome, PlanItem } from '../../model.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
+import { sideWords } from '../conflicts/words.ts'
 import { askedWords } from '../history/request-words.ts'
 import { showVersion } from '../history/show-version.ts'
 import { createJsonStream } from '../json-stream.ts'
 import { bytes, printable } from '../output.ts'
-import { printHead } from '../run-report.ts'
+import { allStates, printHead } from '../run-report.ts'
 import { openSession } from '../session.ts'
 import { runNamed } from '../stored.ts'
 
-const allStates: ItemState[] = [
-  ...(['pending', 'deferred', 'blocked', 'conflict', 'done', 'stale'] as const),
-  ...(['skipped', 'failed', 'held', 'cancelled', 'open'] as const),
-]
 const pageItems = 1_000
 
 /** What a run did, or will do, to which key at which replica; page by page, however many. */
@@ -126,15 +123,10 @@ const colours = {
 function lineOf({ key, state, item, conflict, outcomes }: ItemRecord, context: CommandContext) {
   const size = item?.head.content ? ` (${bytes(item.head.content.size)})` : ''
   const parts = actionsOf(item, outcomes).map(wordsOf)
-  if (conflict) parts.unshift(`${conflict.kind}: ${conflict.contenders.map(sideOf).join(' / ')}`)
+  if (conflict) parts.unshift(`${conflict.kind}: ${conflict.contenders.map(sideWords).join(' / ')}`)
   const label = context.output.paint(colours[state], state.padEnd(9))
   const why = item ? `${item.reason}${size}: ` : ''
   return `${label}  ${printable(key)}  ${why}${printable(parts.join('; '))}`
-}
-
-function sideOf({ content, replicas, deletedAt }: Contender): string {
-  const who = [...replicas.map(({ replica }) => replica), ...deletedAt].join(' = ')
-  return content === null ? `deleted at ${who}` : `${bytes(content.size)} at ${who}`
 }
 
 function wordsOf({ replica, verb, outcome }: Shown): string {

@@ -6,7 +6,7 @@ import type { CommandContext, CommandOptions } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { followRun } from '../follow.ts'
 import { count, printable } from '../output.ts'
-import { problemsOf, reportOf, worstExit } from '../run-report.ts'
+import { allStates, problemsOf, reportOf, worstExit } from '../run-report.ts'
 import { type ServedSession, serve } from '../serve.ts'
 import { datasetNamed, openSession, type Session } from '../session.ts'
 import { conflictsOf, wantedOf } from './filter.ts'
@@ -15,6 +15,9 @@ import { shownConflict, sidesWords } from './words.ts'
 
 /** In a preview; `--json` has all. */
 const listedMax = 20
+/** What is read at a time, to tell what became of them. */
+const pageConflicts = 500
+const pageItems = 1_000
 /** Held in memory until the person has said yes. */
 const conflictsMax = 100_000
 
@@ -112,14 +115,20 @@ export async function carryOut(
     const request = await storeRequest(context, session, dataset, of)
     const run = await followRun(context, session, { dataset, mode: 'sync', request })
     const report = await reportOf(session.catalog, run, { strict: true })
-    const told = []
-    for (const one of of) told.push(await tellOne(context, session, run, one))
+    const problems = await problemsByKey(session, run)
+    const told: Told[] = []
+    for (let at = 0; at < of.length; at += pageConflicts) {
+      told.push(...(await tell(context, session, run, of.slice(at, at + pageConflicts), problems)))
+    }
     results.push(...told)
     exits.push(exitOf(report.exit, told))
   }
   context.output.result(results)
   return worstExit(exits)
 }
+
+type Problems = ReturnType<typeof problemsOf>
+type Told = ReturnType<typeof shownConflict> & { run: number; done: boolean; problems: Problems }
 
 /** Of these alone: what else is open in the dataset was not asked for. */
 function exitOf(exit: number, told: { done: boolean }[]): number {
@@ -143,20 +152,39 @@ async function storeRequest(
   return request
 }
 
-/** What became of one, by its record and the run's item. */
-async function tellOne(
+/** What didn't go as it was decided, by key; read once, however many keys the run had. */
+async function problemsByKey(
+  { catalog }: Session,
+  { run }: RunRecord,
+): Promise<Map<Key, Problems>> {
+  const problems = new Map<Key, Problems>()
+  for (let after = -1; ; ) {
+    const page = await catalog.readItems({ run, states: allStates, after, limit: pageItems })
+    for (const item of page) problems.set(item.key, problemsOf(item))
+    if (page.length < pageItems) return problems
+    after = page[page.length - 1]?.seq ?? after
+  }
+}
+
+/** What became of these, by their records and the run's items. */
+async function tell(
   { output }: CommandContext,
   { catalog }: Session,
-  run: RunRecord,
-  { record, words }: Decided,
-) {
-  const [now = record] = await catalog.findConflicts({ ids: [record.id], limit: 1 })
-  const item = await catalog.itemOfKey(run.run, record.key)
-  const problems = item ? problemsOf(item) : []
-  const done = now.state !== 'open' && problems.length === 0
-  const [problem] = problems
-  const why = problem ? `: ${problem.replica ? `${problem.replica}: ` : ''}${problem.reason}` : ''
-  const state = done ? output.paint('green', words) : output.paint('yellow', `not done${why}`)
-  output.line(`${record.id}  ${printable(record.key)}  ${state}  (run ${run.run})`)
-  return { ...shownConflict(now), run: run.run, done, problems }
+  { run }: RunRecord,
+  decided: Decided[],
+  problemsOfRun: Map<Key, Problems>,
+): Promise<Told[]> {
+  const ids = decided.map(({ record }) => record.id)
+  const records = await catalog.findConflicts({ ids, limit: ids.length })
+  const byId = new Map(records.map((one) => [one.id, one]))
+  return decided.map(({ record, words }) => {
+    const now = byId.get(record.id) ?? record
+    const problems = problemsOfRun.get(record.key) ?? []
+    const done = now.state !== 'open' && problems.length === 0
+    const [problem] = problems
+    const why = problem ? `: ${problem.replica ? `${problem.replica}: ` : ''}${problem.reason}` : ''
+    const state = done ? output.paint('green', words) : output.paint('yellow', `not done${why}`)
+    output.line(`${record.id}  ${printable(record.key)}  ${state}  (run ${run})`)
+    return { ...shownConflict(now), run, done, problems }
+  })
 }
