@@ -31,9 +31,10 @@ export interface ScanResult {
   ended: boolean
   /** It was cut: the number of the range that has the rest. */
   cut: number | null
-  /** Whether the range has items to be applied, and conflicts to be resolved. */
+  /** Whether the range has items to be applied, conflicts to be resolved, and deletes for later. */
   items: boolean
   conflicts: boolean
+  deferred: boolean
 }
 
 /** Everything one page of a scan carries along. */
@@ -167,11 +168,15 @@ async function lastRange({ catalog }: Deps, run: RunNumber, number: number) {
 
 /** Asked of the catalog, not counted: an earlier attempt's page may be waiting, too. */
 async function waiting({ catalog }: Deps, run: RunNumber, rangeNumber: number) {
-  const has = async (state: 'pending' | 'conflict') => {
+  const has = async (state: 'pending' | 'conflict' | 'deferred') => {
     const filter = { run, rangeNumber, states: [state], after: -1, limit: 1 }
     return (await catalog.readItems(filter)).length > 0
   }
-  return { items: await has('pending'), conflicts: await has('conflict') }
+  return {
+    items: await has('pending'),
+    conflicts: await has('conflict'),
+    deferred: await has('deferred'),
+  }
 }
 
 // ── one batch ───────────────────────────────────────────────────────────────────────────────────

@@ -76,6 +76,29 @@ const scenarios: Scenario[] = [
     },
   },
   {
+    name: 'unchanged',
+    async play(world) {
+      fill(5)
+      await complete(await world.start())
+      await complete(await world.start())
+    },
+  },
+  {
+    name: 'selected',
+    async play(world) {
+      fill(5)
+      await complete(await world.start())
+      memoryStore('a').put(keyOf(3), contentOf(100))
+      const { catalog } = world.engine
+      const request = await catalog.createRequest(world.dataset, { kind: 'resolve' }, 'me@here', 1)
+      const take = { strategy: 'manual' }
+      const directive = { do: 'resolve', conflict: 0, identity: '', take } as const
+      await catalog.addRequestKeys(request, [{ key: keyOf(3), directive }])
+      await catalog.endSelection(request)
+      await complete(await world.start({ request }))
+    },
+  },
+  {
     name: 'conflicts',
     dataset: {
       rules: [{ name: 'test', match: [], when: null, strategy: { name: 'manual' }, later: null }],

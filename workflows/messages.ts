@@ -4,6 +4,7 @@
  */
 import { defineSearchAttributeKey } from '@temporalio/common'
 import { defineQuery, defineSignal } from '@temporalio/workflow'
+import type { ScanResult } from '../activities/index.ts'
 import type { RunMode, RunState, RunTrigger } from '../src/catalog/catalog.ts'
 
 /** What starts a run. `base`: the run whose stored items `apply` and `approve` carry out. */
@@ -29,6 +30,7 @@ export interface Resumed {
   next: number
   known: number
   failed: number
+  found: boolean
   paused?: boolean
 }
 
@@ -42,9 +44,17 @@ export interface RangeInput {
   range: number
   mode: RunMode
   queue: string
+  /** Its first page, where the run has scanned that itself. */
+  page?: ScanResult
   /** Set when it continues as new: whether the scan has ended. */
   scanned?: boolean
+  found?: boolean
   paused?: boolean
+}
+
+export interface RangeResult {
+  /** Whether anything was to be done in it, now or later. */
+  found: boolean
 }
 
 export interface Progress {

@@ -14,6 +14,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { HowEnded } from '../activities/finish.ts'
+import type { ScanResult } from '../activities/index.ts'
 import { rangesInFlight } from '../src/limits.ts'
 import { activitiesOn } from './activity-options.ts'
 import { isHistoryFull } from './history.ts'
@@ -28,10 +29,10 @@ import {
   searchAttributes,
 } from './messages.ts'
 import { createPausable } from './pausable.ts'
-import { syncRange } from './sync-range.ts'
+import { hasFound, syncRange } from './sync-range.ts'
 
 export async function syncDataset(input: SyncInput): Promise<SyncResult> {
-  const { prepare, resolve, weighDeletes, apply, finish } = activitiesOn(input.queue)
+  const { prepare, scan, resolve, weighDeletes, apply, finish } = activitiesOn(input.queue)
   const seen: Progress = {
     run: input.resumed?.run ?? null,
     phase: 'preparing',
@@ -40,6 +41,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     rangesKnown: input.resumed?.known ?? 0,
   }
   let failed = input.resumed?.failed ?? 0
+  let found = input.resumed?.found ?? false
   const inFlight = new Map<number, Promise<void>>()
   const pausable = createPausable(seen.paused)
   setHandler(progress, () => seen)
@@ -62,7 +64,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     if (input.base === null) await syncRanges(run)
     else await carryOutStored(run)
     show('deletes')
-    if (input.mode !== 'plan') await carryOutDeletes(run)
+    if (input.mode !== 'plan' && (found || failed > 0)) await carryOutDeletes(run)
     return (await end('ended')) as SyncResult
   } catch (error) {
     // How it goes on is thrown, too.
@@ -80,6 +82,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   /** Ranges start as they are cut: at most so many at a time, each a child of its own. */
   async function syncRanges(run: number): Promise<void> {
     let next = seen.rangesDone
+    if (seen.rangesKnown === 1 && next === 0) await startLoneRange(run, next++)
     while (next < seen.rangesKnown || inFlight.size > 0) {
       await condition(() => !seen.paused)
       const full = isHistoryFull()
@@ -96,14 +99,30 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     }
   }
 
-  async function startRange(run: number, range: number): Promise<void> {
+  /** Mostly nothing has changed, and its first page is all there is: that needs no child. */
+  async function startLoneRange(run: number, range: number): Promise<void> {
+    const page = await pausable
+      .run(() => scan({ run, range }))
+      .catch((error) => {
+        if (isCancellation(error)) throw error
+        failed++
+      })
+    if (page?.cut) seen.rangesKnown = page.cut + 1
+    if (page && (hasFound(page) || !page.ended)) await startRange(run, range, page)
+    else leave(range)
+  }
+
+  async function startRange(run: number, range: number, page?: ScanResult): Promise<void> {
     const child = await startChild(syncRange, {
       workflowId: `${workflowInfo().workflowId}/${run}/r${range}`,
-      args: [{ run, range, mode: input.mode, queue: input.queue }],
+      args: [{ run, range, mode: input.mode, queue: input.queue, ...(page && { page }) }],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
     })
     const done = child.result().then(
-      () => leave(range),
+      (result) => {
+        found ||= result.found
+        leave(range)
+      },
       (error) => {
         leave(range)
         if (isCancellation(error)) throw error
@@ -125,6 +144,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
 
   /** A stored plan, or what was held: its items are range 0, and nothing is scanned. */
   async function carryOutStored(run: number): Promise<void> {
+    found = true
     await pausable.run(() => resolve({ run, range: 0 }))
     await pausable.run(() => apply({ run, lane: 'range/0' }))
   }
@@ -137,7 +157,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   }
 
   async function goOn(run: number, next: number): Promise<never> {
-    const resumed = { run, next, known: seen.rangesKnown, failed, paused: seen.paused }
+    const resumed = { run, next, known: seen.rangesKnown, failed, found, paused: seen.paused }
     return await continueAsNew<typeof syncDataset>({ ...input, resumed })
   }
 

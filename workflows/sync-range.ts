@@ -9,28 +9,32 @@ import {
 import type { ScanResult } from '../activities/index.ts'
 import { activitiesOn } from './activity-options.ts'
 import { isHistoryFull } from './history.ts'
-import { pause, type RangeInput, rangeCut, resume } from './messages.ts'
+import { pause, type RangeInput, type RangeResult, rangeCut, resume } from './messages.ts'
 import { createPausable } from './pausable.ts'
 
-export async function syncRange(input: RangeInput): Promise<void> {
+export async function syncRange(input: RangeInput): Promise<RangeResult> {
   const { run, range, mode, queue } = input
   const { scan, resolve, apply } = activitiesOn(queue)
   const pausable = createPausable(input.paused ?? false)
   setHandler(pause, () => pausable.set(true))
   setHandler(resume, () => pausable.set(false))
-  let ended = input.scanned ?? false
-  let page: ScanResult | null = null
+  let page = input.page ?? null
+  let ended = input.scanned ?? page?.ended ?? false
+  let found = input.found ?? (page !== null && hasFound(page))
   do {
     page = await scanBesideApply(page)
     if (page !== null && isHistoryFull()) {
       await settlePage(page)
+      const { page: _, ...same } = input
       await continueAsNew<typeof syncRange>({
-        ...input,
+        ...same,
         scanned: ended,
+        found,
         paused: pausable.paused(),
       })
     }
   } while (page !== null)
+  return { found }
 
   /** The next page, while the one before is applied; null: there is none. */
   async function scanBesideApply(before: ScanResult | null): Promise<ScanResult | null> {
@@ -41,6 +45,7 @@ export async function syncRange(input: RangeInput): Promise<void> {
 
   async function scanPage(): Promise<ScanResult> {
     const next = await pausable.run(() => scan({ run, range }))
+    found ||= hasFound(next)
     // At once: the rest starts beside what is being applied here, however long that takes.
     if (next.cut !== null) await tellRun(next.cut)
     return next
@@ -52,6 +57,10 @@ export async function syncRange(input: RangeInput): Promise<void> {
       await pausable.run(() => apply({ run, lane: `range/${range}` }))
     }
   }
+}
+
+export function hasFound({ items, conflicts, deferred }: ScanResult): boolean {
+  return items || conflicts || deferred
 }
 
 /** The rest of a range that was cut is a new one: the run starts it while this one goes on. */

@@ -62,7 +62,7 @@ describe.each(releases)('the runs of %s', (release) => {
     const scenarios = new Set(histories.map(({ name }) => name.split('.')[0]))
     expect([...scenarios].toSorted()).toEqual([
       ...['cancelled', 'conflicts', 'continued', 'cut-ranges', 'failed-range', 'held'],
-      ...['known-ranges', 'paused', 'planned', 'refused', 'scheduled'],
+      ...['known-ranges', 'paused', 'planned', 'refused', 'scheduled', 'selected', 'unchanged'],
     ])
     const ends = (scenario: string) =>
       histories
