@@ -17,9 +17,9 @@ export interface Attempt {
   lane: string
   /** An earlier attempt of the same work may have written what it couldn't commit. */
   again: boolean
-  /** Throws `Superseded` where a later attempt has taken the lane: nothing more may be written.
-   *  `fresh`: as the catalog says now, not up to `fenceCacheMs` ago; for commits, which are few. */
-  fence(fresh?: 'fresh'): Promise<void>
+  /** Throws `Superseded` where a later attempt has taken the lane, as far as was known up to
+   *  `fenceCacheMs` ago: nothing more may be written. Commits ask in their own transaction. */
+  fence(): Promise<void>
   /** Counts for Temporal's UI. */
   tell(counts: Record<string, number>): void
 }
@@ -64,9 +64,9 @@ export async function asAttempt<T>(
 /** Read from the catalog at most every `fenceCacheMs`: that long a zombie may go on unseen. */
 function fenceOf(catalog: Catalog, run: RunNumber, lane: string, number: number) {
   let checkedAt = 0
-  return async (fresh?: 'fresh'): Promise<void> => {
+  return async (): Promise<void> => {
     const now = performance.now()
-    if (!fresh && now - checkedAt < fenceCacheMs) return
+    if (now - checkedAt < fenceCacheMs) return
     if (!(await catalog.holds(run, lane, number))) {
       throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
     }

@@ -10,7 +10,7 @@ import type { Action, Content, Entry, Outcome, PlanItem } from '../src/model.ts'
 import { compareContent, sameToken } from '../src/sync/content.ts'
 import type { Attempt } from './attempt.ts'
 import type { Committer } from './commit.ts'
-import { recordEnd } from './conclude.ts'
+import { endOf } from './conclude.ts'
 import { keepAgreed, keepFromAny } from './keep.ts'
 import type { ByteBudget } from './lanes.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
@@ -45,9 +45,7 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   const open = item.actions.filter(({ replica }) => !record.outcomes[replica])
   const outcomes: Record<string, Outcome> = {}
   if (!(await isReady(work, item))) return await putOff(work, record, open)
-  const { deps, context } = work
-  // Decided in the plan; what it decides ends when it is done.
-  if (context.record.mode === 'apply') await recordEnd(deps, context, record, deps.clock())
+  if (work.context.record.mode === 'apply') await endAsPlanned(work, record)
   try {
     const left = look ? await lookFirst(work, item, open, outcomes) : open
     const todo = await rescue(work, item, left, outcomes)
@@ -69,6 +67,15 @@ export async function carryOut(work: Work, record: ItemRecord, look: boolean): P
   const again = retriesOf(record, outcomes)
   if (blocked && !again) record.state = 'blocked'
   await work.commits.add(record, outcomes, again || blocked)
+}
+
+/** Decided in the plan, by its run; what it decides ends when it is done. */
+async function endAsPlanned({ deps, context }: Work, record: ItemRecord): Promise<void> {
+  const { record: run, dataset } = context
+  const end = endOf(dataset.name, record)
+  if (!end) return
+  const change = { run: run.base ?? run.run, at: deps.clock(), opened: [], items: [] }
+  await deps.catalog.changeConflicts(dataset.name, { ...change, ended: [end] })
 }
 
 /** What is kept beside a winner is agreed before the winner takes its place. */

@@ -64,7 +64,8 @@ export function createCommitter(
     // an item that the next attempt has read would end twice.
     const by = { run, lane, attempt: number }
     const accepted = await deps.catalog.settle(context.dataset.name, settlements, by)
-    if (accepted === null) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
+    const superseded = () => new Superseded(`another attempt has taken ${lane} of run ${run}`)
+    if (accepted === null) throw superseded()
     const refused: ItemRecord[] = []
     accepted.forEach((ok, i) => {
       const { record, row } = settlements[i] as Settlement
@@ -74,7 +75,7 @@ export function createCommitter(
         record.rev = row === null ? 0 : row.rev
       }
     })
-    if (refused.length > 0) await deps.catalog.updateItems(refused)
+    if (!(await deps.catalog.updateItems(refused, by))) throw superseded()
     await deps.catalog.addCounts(context.record.run, sums)
   }
 

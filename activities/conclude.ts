@@ -1,6 +1,6 @@
 /** A decided conflict into the items that carry it out, and into the record of how it ended. */
 import { createHash } from 'node:crypto'
-import type { ItemRecord } from '../src/catalog/catalog.ts'
+import type { ConflictEnd, ItemRecord } from '../src/catalog/catalog.ts'
 import type { Conflict, Contender, Moment, Resolution, Undecided } from '../src/model.ts'
 import { renameKey } from '../src/sync/content.ts'
 import { orderText } from '../src/sync/contents.ts'
@@ -58,27 +58,21 @@ export async function conclude(
   record.item = { ...item, ...(after.length > 0 ? { after } : {}), resolution }
   record.state = item.head.content === null ? 'deferred' : 'pending'
   record.contentKey = renameKey(item.head.content ?? conflict.head?.content ?? null)
-  if (context.record.mode !== 'plan') await recordEnd(work.deps, context, record, moment.to)
   return beside.records
 }
 
 const none: KeptBeside = { records: [], names: new Map() }
 
-/** The conflict of this item ends by it; like a version, by the run that planned it. */
-export async function recordEnd(
-  { catalog }: Deps,
-  { dataset, record: run }: RunContext,
-  { item, conflict }: ItemRecord,
-  at: number,
-): Promise<void> {
-  if (!conflict || !item?.resolution) return
-  await catalog.endConflict(dataset.name, run.base ?? run.run, conflict.key, {
+/** How the conflict of this item ends by it; null: it has none, or doesn't decide it. */
+export function endOf(dataset: string, { item, conflict }: ItemRecord): ConflictEnd | null {
+  if (!conflict || !item?.resolution) return null
+  return {
+    key: conflict.key,
     state: 'resolved',
     resolution: item.resolution,
     conflict,
-    identity: identityOf(dataset.name, conflict),
-    at,
-  })
+    identity: identityOf(dataset, conflict),
+  }
 }
 
 function resolutionOf(

@@ -6,7 +6,7 @@ import type { Catalog, ItemRecord, ItemState, RunRecord } from '../src/catalog/c
 import type { DatasetConfig } from '../src/config/index.ts'
 import { deleteWindowMs } from '../src/limits.ts'
 import type { Outcome, RunNumber } from '../src/model.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, Superseded } from './attempt.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
 export interface Weighed {
@@ -30,7 +30,7 @@ export async function weighRunDeletes(
   deps: Deps,
   run: RunNumber,
   rangesFailed: number,
-  fence: Attempt['fence'],
+  attempt: Attempt,
 ): Promise<Weighed> {
   const { catalog } = deps
   const { record, dataset } = await contextOf(deps, run)
@@ -54,7 +54,7 @@ export async function weighRunDeletes(
     weighed.held += weighed.deletes
     weighed.deletes = 0
   }
-  await carryOutVerdicts(catalog, run, fence, (one) => {
+  await carryOutVerdicts(catalog, run, attempt, (one) => {
     return verdict(one) ?? (reason !== null && isDelete(one) ? { kind: 'held', reason } : null)
   })
   if (weighed.held > 0) {
@@ -135,11 +135,11 @@ async function* itemPages(
   }
 }
 
-/** `fence`: an attempt that was given up must not write over what its successor's deletes did. */
+/** An attempt that was given up must not write over what its successor's deletes did. */
 async function carryOutVerdicts(
   catalog: Catalog,
   run: RunNumber,
-  fence: Attempt['fence'],
+  { lane, number, fence }: Attempt,
   verdict: (one: ItemRecord) => Verdict | null,
 ): Promise<void> {
   for await (const page of itemPages(catalog, run, ['deferred'])) {
@@ -151,8 +151,9 @@ async function carryOutVerdicts(
       return [{ ...one, state: outcome.kind, outcomes }]
     })
     if (changed.length === 0) continue
-    await fence('fresh')
-    await catalog.updateItems(changed)
+    await fence()
+    const done = await catalog.updateItems(changed, { run, lane, attempt: number })
+    if (!done) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
   }
 }
 

@@ -53,8 +53,8 @@ export function createActivities(deps: Deps) {
     /** Whether the run's deletes may go on: all, some or none of them. */
     async weighDeletes(input: { run: RunNumber; rangesFailed: number }): Promise<Weighed> {
       const { run, rangesFailed } = input
-      return await asAttempt(catalog, run, 'weigh', ({ fence }) =>
-        weighRunDeletes(deps, run, rangesFailed, fence),
+      return await asAttempt(catalog, run, 'weigh', (attempt) =>
+        weighRunDeletes(deps, run, rangesFailed, attempt),
       )
     },
 

@@ -10,9 +10,9 @@ import type { Conflict, Moment, RunNumber, Undecided } from '../src/model.ts'
 import { madeContender } from '../src/sync/resolve.ts'
 import { decideByRules } from '../src/sync/strategies/rules.ts'
 import type { Known } from '../src/sync/strategies/verdict.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, Superseded } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
-import { conclude, identityOf, type Ruling } from './conclude.ts'
+import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
 import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
@@ -23,6 +23,8 @@ interface Resolving {
   deps: Deps
   context: RunContext
   signal: AbortSignal
+  /** Of the page: those that stay open. */
+  opened: Conflict[]
 }
 
 /** One conflict of the page. */
@@ -40,21 +42,41 @@ export async function resolveConflicts(
   attempt: Attempt,
 ): Promise<void> {
   const context = await contextOf(deps, run)
-  const work = { deps, context, signal: attempt.signal }
   for (let after = -1; ; ) {
     const filter = { run, rangeNumber, states: ['conflict' as const], after, limit: pageItems }
     const page = await deps.catalog.readItems(filter)
     const keys = page.map(({ key }) => key)
     const told = await toldOf(deps, context, keys)
+    const work: Resolving = { deps, context, signal: attempt.signal, opened: [] }
     const beside: ItemRecord[] = []
     await eachLimited(page, transfersMax, async (record) => {
       beside.push(...(await resolveOne(work, record, told.get(record.key))))
     })
-    await attempt.fence('fresh')
-    await deps.catalog.updateItems([...page, ...beside])
+    await attempt.fence()
+    await commitPage(work, [...page, ...beside], attempt)
     if (page.length < pageItems) return
     after = page[page.length - 1]?.seq ?? after
   }
+}
+
+/** In one transaction: what was opened, what ended, and the items; nothing where another attempt
+ *  does this work now. In a plan, the items alone. */
+async function commitPage(
+  { deps, context, opened }: Resolving,
+  items: ItemRecord[],
+  { lane, number }: Attempt,
+): Promise<void> {
+  const { record, dataset } = context
+  const { run } = record
+  const planned = record.mode === 'plan'
+  const change = {
+    ...{ run, at: deps.clock(), items },
+    opened: opened.map((conflict) => ({ identity: identityOf(dataset.name, conflict), conflict })),
+    ended: planned ? [] : items.flatMap((one) => endOf(dataset.name, one) ?? []),
+  }
+  const by = { run, lane, attempt: number }
+  const done = await deps.catalog.changeConflicts(dataset.name, change, by)
+  if (done === null) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
 }
 
 /** Gives the items that come beside the conflict's own: its losers under their own names. */
@@ -175,7 +197,7 @@ async function refuse(
 // ── what stays open ─────────────────────────────────────────────────────────────────────────────
 
 async function leaveOpen(
-  { deps, context, record, moment, signal, ...one }: Case,
+  { deps, context, record, signal, opened, ...one }: Case,
   tried: Undecided[],
 ): Promise<[]> {
   const conflict: Conflict = { ...one.conflict, undecided: tried }
@@ -188,8 +210,7 @@ async function leaveOpen(
     if (content === null || !source || !connector) continue
     await vault.put({ connector, key: conflict.key, token: source.token, content }, signal)
   }
-  const { name } = context.dataset
-  await deps.catalog.openConflict(name, moment.run, identityOf(name, conflict), conflict, moment.to)
+  opened.push(conflict)
   record.state = 'open'
   return []
 }

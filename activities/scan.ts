@@ -3,7 +3,7 @@
  * streams until a batch of items is found, the range ends, or it has grown long enough to be cut.
  * A run that a person asked for looks at its selected keys instead (`selected.ts`).
  */
-import type { Catalog, ConflictRecord, RangeRecord } from '../src/catalog/catalog.ts'
+import type { Catalog, RangeRecord } from '../src/catalog/catalog.ts'
 import { RETRIED, StoreError } from '../src/errors.ts'
 import { listPageKeys, listTriesMax, rangeKeysCut } from '../src/limits.ts'
 import type { BaselineRow, Decision, Key, Moment, Observation, RunNumber } from '../src/model.ts'
@@ -14,6 +14,7 @@ import { isUnchanged } from '../src/sync/unchanged.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
 import { listingOf, type ResumableListing } from './listing.ts'
+import { type OpenConflicts, openConflictsOf } from './open-conflicts.ts'
 import { leave, restoreKeys } from './restore.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type SelectedKey, selectedKeys } from './selected.ts'
@@ -44,8 +45,8 @@ interface Scan {
   range: RangeRecord
   moment: Moment
   attempt: Attempt
-  /** Open conflicts of the range: one that isn't found again has ended by itself. */
-  open: Map<Key, ConflictRecord>
+  /** Of the range: one that isn't found again has ended by itself. */
+  open: OpenConflicts
   /** Those of them that this page has. */
   shown: Set<Key>
 }
@@ -92,7 +93,7 @@ async function scanOnce(
   const { record, dataset } = context
   const from = (await catalog.lastCompleteScan(dataset.name)) ?? 0
   const moment: Moment = { run: record.run, from, to: deps.clock() }
-  const open = await openConflictsOf(catalog, dataset.name, range)
+  const open = openConflictsOf(catalog, dataset.name, range, record.request !== null)
   const shown = new Set<Key>()
   const scan: Scan = { deps, context, range, moment, attempt, open, shown }
   const listings = record.request === null ? listingsOf(context, range, attempt.signal) : []
@@ -116,6 +117,7 @@ async function scanOnce(
         cutAt = fresh.key
         break
       }
+      await open.readAlong(batch)
       await decideBatch(scan, batch, found)
       cursor = batch[batch.length - 1]?.key ?? cursor
       attempt.tell({ scanned: found.scanned, items: found.items.length })
@@ -141,6 +143,7 @@ async function commitPage(
   at: { cursor: Key | null; ended: boolean; cutAt: Key | null; resume: Record<string, string> },
 ): Promise<ScanResult> {
   const { deps, context, range, attempt } = scan
+  await endConflicts(scan)
   const committed = await deps.catalog.commitScan({
     dataset: context.dataset.name,
     run: range.run,
@@ -192,7 +195,7 @@ async function decideBatch(
   for (const joined of batch) {
     if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue
     const { directive } = joined
-    if (scan.open.has(joined.key)) scan.shown.add(joined.key)
+    if (scan.open.get(joined.key)) scan.shown.add(joined.key)
     if (!context.selects(joined.key)) {
       found.excluded++
       if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, excluded)
@@ -206,7 +209,7 @@ async function decideBatch(
     if (!asked && isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
       if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, agreed)
       else tallyUnchanged(found, context)
-      if (scan.open.has(joined.key)) await closeConflict(scan, joined.key)
+      scan.open.close(joined.key)
       continue
     }
     const unholdable = holdable(context, joined)
@@ -217,7 +220,7 @@ async function decideBatch(
     }
     const decision = decideKey(scan, one)
     if (decision.kind === 'need-digest') undecided.push(one)
-    else await note(scan, found, one, decision)
+    else note(scan, found, one, decision)
   }
   await decideLater(scan, undecided, found)
   const { deps, moment, attempt } = scan
@@ -227,17 +230,17 @@ async function decideBatch(
 const agreed = { code: 'moved-on', reason: 'the key is not in conflict any more' } as const
 const excluded = { code: 'excluded', reason: 'the dataset does not have this key now' } as const
 
-async function note(
+function note(
   scan: Scan,
   found: Tally,
   one: TalliedKey,
   decision: Exclude<Decision, { kind: 'need-digest' }>,
-): Promise<void> {
+): void {
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const { directive } = one
   if (directive?.do === 'resolve' && !conflict) one.unlearned[''] = { kind: 'skipped', ...agreed }
   tally(found, one, decision, scan.context)
-  if (scan.open.has(one.key)) await closeIfAgreed(scan, one, decision)
+  closeIfAgreed(scan, one, decision)
 }
 
 /** Absent where the store can't hold the key: that is no absence, and nothing is put there. */
@@ -271,7 +274,7 @@ async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): P
     left = []
     const needs = asked.filter(({ decision }) => decision.kind === 'need-digest')
     for (const { one, decision } of asked) {
-      if (decision.kind !== 'need-digest') await note(scan, found, one, decision)
+      if (decision.kind !== 'need-digest') note(scan, found, one, decision)
       else left.push(one)
     }
     const final = round >= 2 * scan.context.replicas.length
@@ -305,25 +308,10 @@ async function* baselinePages(
   }
 }
 
-async function openConflictsOf(
-  catalog: Catalog,
-  dataset: string,
-  range: RangeRecord,
-): Promise<Map<Key, ConflictRecord>> {
-  const open = new Map<Key, ConflictRecord>()
-  for (let after = 0; ; ) {
-    const page = await catalog.openConflicts({ dataset, range: range.range, after, limit: 1_000 })
-    for (const one of page) open.set(one.key, one)
-    if (page.length < 1_000) return open
-    after = page[page.length - 1]?.id ?? after
-  }
-}
-
 /** The replicas agree again by themselves: everyone was looked at, and nothing conflicts. */
-async function closeIfAgreed(scan: Scan, one: TalliedKey, decision: Decision): Promise<void> {
+function closeIfAgreed({ open }: Scan, one: TalliedKey, decision: Decision): void {
   const agreed = decision.kind === 'nothing' || (decision.kind === 'item' && !decision.conflict)
-  if (!agreed || one.observations.some(({ kind }) => kind === 'unknown')) return
-  await closeConflict(scan, one.key)
+  if (agreed && !one.observations.some(({ kind }) => kind === 'unknown')) open.close(one.key)
 }
 
 /** Of a key that was never agreed and that nobody has any more, no stream tells: the page went by
@@ -331,20 +319,20 @@ async function closeIfAgreed(scan: Scan, one: TalliedKey, decision: Decision): P
 async function closeVanished(scan: Scan, cursor: Key | null, ended: boolean): Promise<void> {
   const { open, range, context } = scan
   if (context.replicas.some(({ connector }) => connector === null)) return
-  for (const { key, conflict } of open.values()) {
+  if (ended || cursor !== null) await open.readTo(ended ? null : cursor)
+  for (const { key, conflict } of open.all()) {
     const before = range.cursor !== null && compareKeys(key, range.cursor) <= 0
     const behind = !ended && (cursor === null || compareKeys(key, cursor) > 0)
     if (before || behind || conflict.head !== null || scan.shown.has(key)) continue
-    await closeConflict(scan, key)
+    open.close(key)
   }
 }
 
-async function closeConflict({ deps, context, moment }: Scan, key: Key): Promise<void> {
-  await deps.catalog.endConflict(context.dataset.name, moment.run, key, {
-    state: 'closed',
-    resolution: null,
-    conflict: null,
-    identity: null,
-    at: moment.to,
-  })
+async function endConflicts({ deps, context, range, moment, attempt, open }: Scan): Promise<void> {
+  const ended = open.closed()
+  if (ended.length === 0) return
+  const change = { run: range.run, at: moment.to, opened: [], ended, items: [] }
+  const by = { run: range.run, lane: attempt.lane, attempt: attempt.number }
+  const done = await deps.catalog.changeConflicts(context.dataset.name, change, by)
+  if (done === null) throw new Superseded(`range ${range.number} was taken over`)
 }

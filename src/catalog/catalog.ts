@@ -9,18 +9,11 @@
  * `catalog-denied`, `catalog-busy`, `catalog-full`, `catalog-damaged`, `catalog-text` (a key with a
  * NUL or half a surrogate pair, which not every engine can hold). `open.ts` adds those of opening.
  */
-import type {
-  BaselineRow,
-  Conflict,
-  Directive,
-  Key,
-  KeyRange,
-  Request,
-  RunNumber,
-} from '../model.ts'
+import type { BaselineRow, Directive, Key, KeyRange, Request, RunNumber } from '../model.ts'
 import type {
   AuditEvent,
   AuditRow,
+  ConflictChange,
   ConflictFilter,
   ConflictRecord,
   HistoryLine,
@@ -32,7 +25,6 @@ import type {
   LinesSum,
   RangeRecord,
   RequestRecord,
-  Resolution,
   RunCounts,
   RunRecord,
   RunReplica,
@@ -219,8 +211,9 @@ export interface Catalog extends VaultIndex {
     limit: number
   }): Promise<ItemRecord[]>
   countItems(run: RunNumber): Promise<Partial<Record<ItemState, number>>>
-  /** Writes state, item, conflict, outcomes and tries of these records (no baseline, no rev). */
-  updateItems(records: ItemRecord[]): Promise<void>
+  /** Writes state, item, conflict, outcomes and tries of these records (no baseline, no rev). With
+   *  `by` nothing is written, and false given, where that attempt no longer holds its lane. */
+  updateItems(records: ItemRecord[], by?: Holder): Promise<boolean>
   /**
    * Commits outcomes: per settlement the baseline row under its `expectRev`, the history line and
    * the item, all settlements in one transaction (I8). A settlement whose row has another rev is
@@ -247,34 +240,22 @@ export interface Catalog extends VaultIndex {
   pruneItems(before: number): Promise<number>
 
   // ── conflicts ──
-  /** Opens it, or updates the open one of this key: other contenders, or the same with newer
-   *  tokens. It stays the conflict that was opened: id, run and time. Gives the id. */
-  openConflict(
-    dataset: string,
-    run: RunNumber,
-    identity: string,
-    conflict: Conflict,
-    at: number,
-  ): Promise<number>
-  /** Ends the open conflict of the key, if there is one. Where there is none, `conflict` and
-   *  `identity` record one that was never open, once a run; without them nothing is done. */
-  endConflict(
-    dataset: string,
-    run: RunNumber,
-    key: Key,
-    end: {
-      state: 'resolved' | 'closed'
-      resolution: Resolution | null
-      conflict: Conflict | null
-      identity: string | null
-      at: number
-    },
-  ): Promise<void>
-  /** Open conflicts by id, behind `after` (0: from the first); of one dataset, of a range. */
+  /**
+   * A page's conflicts, and the items that they are, in one transaction. An opened one updates
+   * its key's open one, which stays the conflict that it was: id, run and time. An end is that of
+   * the key's open one; where there is none, its `conflict` and `identity` record one that was
+   * never open, once a run. What a person took back goes back to how it had ended where its key
+   * is in another conflict now. Gives the numbers of the opened ones, in their order. With `by`
+   * nothing is written, and null given, where that attempt no longer holds its lane.
+   */
+  changeConflicts(dataset: string, change: ConflictChange, by?: Holder): Promise<number[] | null>
+  /** A resolved one is open again, bears its resolution still, and waits for a person. */
+  reopenConflict(id: number, by: string): Promise<'open' | 'not-resolved' | 'another-open'>
+  /** The open ones in key order within the range, behind `after`. */
   openConflicts(filter: {
-    dataset?: string
-    range?: KeyRange
-    after: number
+    dataset: string
+    range: KeyRange
+    after: Key | null
     limit: number
   }): Promise<ConflictRecord[]>
   /** Newest first, before `before`; open or ended at `since` (ms) or later. */

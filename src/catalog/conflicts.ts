@@ -1,142 +1,31 @@
-/** Conflicts as records: one open at most of a key, until it is resolved or agrees by itself. */
+/** Conflicts as records, read: how they come and end is in conflict-changes.ts. */
 import { sql } from 'kysely'
-import type { Conflict, Key, KeyRange, RunNumber } from '../model.ts'
-import { append } from './audit.ts'
+import type { Conflict, Key, KeyRange } from '../model.ts'
 import { within } from './baseline.ts'
-import type { Catalog, ConflictFilter, ConflictRecord, Resolution } from './catalog.ts'
+import type { ConflictFilter, ConflictRecord, Resolution } from './catalog.ts'
 import type { ConflictsTable } from './schema.ts'
-import { checkKey, datasetId, findDataset, inTransaction, nextNumber, type Store } from './store.ts'
+import { findDataset, type Store } from './store.ts'
 
 /** As a literal: an index over the open ones alone isn't used where the state is a parameter. */
 const open = sql.lit('open' as const)
 
-export async function openConflict(
-  store: Store,
-  dataset: string,
-  run: RunNumber,
-  identity: string,
-  conflict: Conflict,
-  at: number,
-): Promise<number> {
-  const chain = { id: await datasetId(store, dataset), name: dataset }
-  const { key, kind } = conflict
-  const said = { identity, kind, conflict: JSON.stringify(conflict) }
-  return await inTransaction(store, async (tx) => {
-    const tell = async (what: 'conflict-opened' | 'conflict-changed', id: number) => {
-      const detail = { id, kind, identity, contenders: sidesOf(conflict) }
-      await append(tx, chain, [{ run, key, what, by: 'tidemark', detail }])
-      return id
-    }
-    const update = async () => {
-      const known = await openOf(tx, chain.id, key)
-      if (!known) return null
-      await tx.db.updateTable('conflicts').set(said).where('id', '=', known.id).execute()
-      return known.identity === identity ? known.id : await tell('conflict-changed', known.id)
-    }
-    const updated = await update()
-    if (updated !== null) return updated
-    // Whoever asks for a number waits for the other's end: then the other's conflict is there.
-    const id = await nextNumber(tx, 'conflict')
-    const ours = tx.engine === 'postgres' ? await update() : null
-    if (ours !== null) return ours
-    const opened = { state: 'open' as const, opened_run: run, opened_at: at }
-    const row: ConflictsTable = { id, dataset: chain.id, key, ...said, ...opened, ...notEnded }
-    await tx.db.insertInto('conflicts').values(row).execute()
-    return await tell('conflict-opened', id)
-  })
-}
-
-const notEnded = { ended_run: null, ended_at: null, resolution: null }
-
-async function openOf(tx: Store, dataset: number, key: Key) {
-  return await tx.db
-    .selectFrom('conflicts')
-    .select(['id', 'kind', 'identity'])
-    .where('dataset', '=', dataset)
-    .where('key', '=', checkKey(key))
-    .where('state', '=', open)
-    .$if(tx.engine === 'postgres', (query) => query.forUpdate())
-    .executeTakeFirst()
-}
-
-/** For the audit: who has what, without the tokens. */
-function sidesOf({ contenders }: Conflict) {
-  return contenders.map(({ content, replicas, deletedAt, at }) => ({
-    content,
-    replicas: [...replicas.map(({ replica }) => replica), ...deletedAt],
-    at,
-  }))
-}
-
-export async function endConflict(
-  store: Store,
-  dataset: string,
-  run: RunNumber,
-  key: Key,
-  end: Parameters<Catalog['endConflict']>[3],
-): Promise<void> {
-  const chain = { id: await datasetId(store, dataset), name: dataset }
-  const { state, resolution, conflict } = end
-  const json = resolution && JSON.stringify(resolution)
-  const ended = { state, ended_run: run, ended_at: end.at, resolution: json }
-  await inTransaction(store, async (tx) => {
-    const tell = async (one: { id: number; kind: string; identity: string }) => {
-      const what = state === 'closed' ? 'conflict-closed' : 'conflict-resolved'
-      const by = resolution?.by ?? (resolution ? `rule: ${resolution.rule}` : 'tidemark')
-      await append(tx, chain, [{ run, key, what, by, detail: { ...one, ...resolution } }])
-    }
-    const known = await openOf(tx, chain.id, key)
-    if (known) {
-      await tx.db.updateTable('conflicts').set(ended).where('id', '=', known.id).execute()
-      return await tell(known)
-    }
-    if (conflict === null || end.identity === null) return
-    const { identity } = end
-    if (await wasRecorded(tx, chain.id, key, run, identity)) return
-    const named = { id: await nextNumber(tx, 'conflict'), identity, kind: conflict.kind }
-    const stored = { dataset: chain.id, key, conflict: JSON.stringify(conflict) }
-    const row: ConflictsTable = {
-      ...{ ...named, ...stored, ...ended },
-      ...{ opened_run: run, opened_at: end.at },
-    }
-    await tx.db.insertInto('conflicts').values(row).execute()
-    await tell(named)
-  })
-}
-
-/** A repeated call: its first commit's reply was lost. */
-async function wasRecorded(
-  tx: Store,
-  dataset: number,
-  key: Key,
-  run: RunNumber,
-  identity: string,
-): Promise<boolean> {
-  const row = await tx.db
-    .selectFrom('conflicts')
-    .select('id')
-    .where('dataset', '=', dataset)
-    .where('key', '=', key)
-    .where('ended_run', '=', run)
-    .where('identity', '=', identity)
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 export async function openConflicts(
   store: Store,
-  filter: { dataset?: string; range?: KeyRange; after: number; limit: number },
+  filter: { dataset: string; range: KeyRange; after: Key | null; limit: number },
 ): Promise<ConflictRecord[]> {
   const { dataset, range, after, limit } = filter
-  let query = withDataset(store)
-    .where('conflicts.state', '=', open)
-    .where('conflicts.id', '>', after)
-    .orderBy('conflicts.id')
+  const id = await findDataset(store, dataset)
+  if (id === undefined) return []
+  const rows = await store.db
+    .selectFrom('conflicts')
+    .selectAll()
+    .where('dataset', '=', id)
+    .where('state', '=', open)
+    .where(within(range, after))
+    .orderBy('key')
     .limit(limit)
-  if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
-  if (range !== undefined) query = query.where(within(range))
-  return (await query.execute()).map(decode)
+    .execute()
+  return rows.map((row) => decode({ ...row, dataset_name: dataset }))
 }
 
 const withDataset = (store: Store) =>

@@ -5,6 +5,7 @@ import * as audit from './audit.ts'
 import * as auditLines from './audit-lines.ts'
 import * as baseline from './baseline.ts'
 import type { Catalog, VaultIndex } from './catalog.ts'
+import { changeConflicts, reopenConflict } from './conflict-changes.ts'
 import * as conflicts from './conflicts.ts'
 import * as history from './history.ts'
 import * as lanes from './lanes.ts'
@@ -132,8 +133,8 @@ function assemble(store: Store, where: string): Catalog {
     countRenames: on(plan.countRenames),
     supersededBy: on(plan.supersededBy),
     pruneItems: on(plan.pruneItems),
-    openConflict: on(conflicts.openConflict),
-    endConflict: on(conflicts.endConflict),
+    changeConflicts: on(changeConflicts),
+    reopenConflict: on(reopenConflict),
     openConflicts: on(conflicts.openConflicts),
     findConflicts: on(conflicts.findConflicts),
     countOpenConflicts: on(conflicts.countOpenConflicts),

@@ -1,7 +1,8 @@
 /** Plan items: written by the page, read by state, in the order of their keys. */
 import { sql } from 'kysely'
 import type { Conflict, Key, Outcome, PlanItem, RunNumber } from '../model.ts'
-import type { ItemRecord, ItemState } from './catalog.ts'
+import type { Holder, ItemRecord, ItemState } from './catalog.ts'
+import { holds } from './lanes.ts'
 import type { ItemsTable } from './schema.ts'
 import { checkKey, inTransaction, overRows, type Store } from './store.ts'
 
@@ -61,9 +62,17 @@ function encode(record: ItemRecord): (string | number | null)[] {
   ]
 }
 
-export async function updateItems(store: Store, records: ItemRecord[]): Promise<void> {
-  if (records.length === 0) return
-  await inTransaction(store, (tx) => writeItems(tx, records, { rev: false }))
+export async function updateItems(
+  store: Store,
+  records: ItemRecord[],
+  by?: Holder,
+): Promise<boolean> {
+  if (records.length === 0) return true
+  return await inTransaction(store, async (tx) => {
+    if (by && !(await holds(tx, by.run, by.lane, by.attempt, 'lock'))) return false
+    await writeItems(tx, records, { rev: false })
+    return true
+  })
 }
 
 // ── read ────────────────────────────────────────────────────────────────────────────────────────

@@ -183,8 +183,28 @@ export interface ConflictRecord {
   openedAt: number
   endedRun: RunNumber | null
   endedAt: number | null
-  /** Strategy, rule, winner and the digests it was decided on; null while open. */
+  /** Strategy, rule, winner and the digests it was decided on. null while open; where a person took
+   *  back how it had ended, that. */
   resolution: Resolution | null
+}
+
+/** What becomes of conflicts in a page of a run; `items`: what they are there. */
+export interface ConflictChange {
+  run: RunNumber
+  /** ms since the epoch. */
+  at: number
+  opened: { identity: string; conflict: Conflict }[]
+  ended: ConflictEnd[]
+  items: ItemRecord[]
+}
+
+export interface ConflictEnd {
+  key: Key
+  state: 'resolved' | 'closed'
+  resolution: Resolution | null
+  /** To be recorded where none was open. */
+  conflict: Conflict | null
+  identity: string | null
 }
 
 /** All that are given must hold. */
@@ -216,6 +236,8 @@ export type AuditWhat =
   | 'conflict-resolved'
   /** The replicas agreed by themselves. */
   | 'conflict-closed'
+  /** A person took back how it was resolved. */
+  | 'conflict-reopened'
   /** A person asked for a restore, an undo, or decided conflicts. */
   | 'request-made'
   | 'location-bound'

@@ -35,16 +35,20 @@ export async function inTransaction<T>(store: Store, work: (tx: Store) => Promis
 
 // ── names and numbers ───────────────────────────────────────────────────────────────────────────
 
-/** The next number; who asks keeps the row locked to the end of the transaction, so that numbers
- *  become visible in their order and none is left out. */
-export async function nextNumber(tx: Store, name: Tables['counters']['name']): Promise<number> {
+/** The next number, the first of `many`; who asks keeps the row locked to the end of the
+ *  transaction, so that numbers become visible in their order and none is left out. */
+export async function nextNumber(
+  tx: Store,
+  name: Tables['counters']['name'],
+  many = 1,
+): Promise<number> {
   const { value } = await tx.db
     .updateTable('counters')
-    .set((eb) => ({ value: eb('value', '+', 1) }))
+    .set((eb) => ({ value: eb('value', '+', many) }))
     .where('name', '=', name)
     .returning('value')
     .executeTakeFirstOrThrow()
-  return value
+  return value - many + 1
 }
 
 /** undefined: nothing was ever stored of it. */

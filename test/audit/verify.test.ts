@@ -12,6 +12,7 @@ import {
   dataset,
   engines,
   lineOf,
+  openOne,
   recordOf,
   rowOf,
   runOf,
@@ -25,7 +26,7 @@ async function filled(catalog: Catalog): Promise<void> {
   for (const key of ['a', 'b']) {
     const run = await catalog.createRun(runOf())
     for (let i = 0; i < 3; i++) {
-      await catalog.openConflict(dataset, run, 'same', conflictOf(`${key}${i}`), i)
+      await openOne(catalog, dataset, run, 'same', conflictOf(`${key}${i}`), i)
     }
     const settlements = Array.from({ length: 10 }, (_, i) => ({
       record: recordOf(run, i, `${key}${i}`, { state: 'done' as const }),

@@ -9,8 +9,10 @@ import {
   catalogs,
   conflictOf,
   dataset,
+  endOne,
   engines,
   lineOf,
+  openOne,
   recordOf,
   rowOf,
   runOf,
@@ -111,15 +113,15 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
     const catalog = await open()
     const conflict = conflictOf('a')
     const end = { state: 'resolved' as const, conflict: null, identity: null, at: 9 }
-    const id = await catalog.openConflict(dataset, 3, 'one', conflict, 1)
-    await catalog.openConflict(dataset, 4, 'one', conflict, 2)
-    await catalog.openConflict(dataset, 5, 'two', conflict, 3)
-    await catalog.endConflict(dataset, 6, 'a', { ...end, resolution })
-    await catalog.openConflict(dataset, 7, 'one', conflict, 4)
-    await catalog.endConflict(dataset, 8, 'a', { ...end, state: 'closed', resolution: null })
-    await catalog.openConflict(dataset, 9, 'one', conflict, 4)
+    const id = await openOne(catalog, dataset, 3, 'one', conflict, 1)
+    await openOne(catalog, dataset, 4, 'one', conflict, 2)
+    await openOne(catalog, dataset, 5, 'two', conflict, 3)
+    await endOne(catalog, dataset, 6, 'a', { ...end, resolution })
+    await openOne(catalog, dataset, 7, 'one', conflict, 4)
+    await endOne(catalog, dataset, 8, 'a', { ...end, state: 'closed', resolution: null })
+    await openOne(catalog, dataset, 9, 'one', conflict, 4)
     const person = { ...resolution, by: 'ada@host' }
-    await catalog.endConflict(dataset, 10, 'a', { ...end, resolution: person })
+    await endOne(catalog, dataset, 10, 'a', { ...end, resolution: person })
     const told = (await rowsOf(catalog, { key: 'a' })).map(said)
     expect(told.map(({ what, by, run }) => `${what} ${run} ${by}`)).toEqual([
       ...['conflict-opened 3 tidemark', 'conflict-changed 5 tidemark'],
@@ -134,7 +136,7 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
   it('tells of one that was decided before it was ever open, once a run', async () => {
     const catalog = await open()
     const end = { state: 'resolved' as const, conflict: conflictOf('a'), identity: 'x', at: 1 }
-    for (let i = 0; i < 2; i++) await catalog.endConflict(dataset, 4, 'a', { ...end, resolution })
+    for (let i = 0; i < 2; i++) await endOne(catalog, dataset, 4, 'a', { ...end, resolution })
     expect((await rowsOf(catalog)).map(({ what }) => what)).toEqual(['conflict-resolved'])
   })
 
@@ -163,7 +165,7 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
         const catalog = two[i % 2] as Catalog
         const run = await catalog.createRun(runOf())
         await catalog.settle(dataset, [settlement(run, i)])
-        await catalog.openConflict(dataset, run, 'x', conflictOf(`c${i % 7}`), i)
+        await openOne(catalog, dataset, run, 'x', conflictOf(`c${i % 7}`), i)
         await catalog.updateRun(run, { state: 'complete', endedAt: i })
       }),
     )
@@ -185,7 +187,7 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
     const run = await catalog.createRun(runOf())
     await catalog.settle(dataset, [settlement(run, 1)])
     await catalog.noteReplicas(dataset, ['here'])
-    await catalog.openConflict(dataset, run, 'x', conflictOf('open'), 1)
+    await openOne(catalog, dataset, run, 'x', conflictOf('open'), 1)
     const ended = await catalog.createRun(runOf())
     await catalog.settle(dataset, [settlement(ended, 2)])
     await catalog.updateRun(ended, { state: 'complete', endedAt: 1 })
@@ -215,9 +217,9 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
       () => catalog.loseReplica(run, 'here', problem),
       () =>
         catalog.putRunReplica(run, { replica: 'b', state: 'unknown', problem, seen: 0, gone: 0 }),
-      () => catalog.openConflict(dataset, run, 'y', conflictOf('b'), 1),
-      () => catalog.openConflict(dataset, run, 'y', conflictOf('open'), 1),
-      () => catalog.endConflict(dataset, run, 'open', { ...none, state: 'closed' }),
+      () => openOne(catalog, dataset, run, 'y', conflictOf('b'), 1),
+      () => openOne(catalog, dataset, run, 'y', conflictOf('open'), 1),
+      () => endOne(catalog, dataset, run, 'open', { ...none, state: 'closed' }),
       () => catalog.createRequest(dataset, request, 'ada@host', 1),
       () => catalog.setLocation('here', 'one', null, asked),
       () => catalog.dropHolds(dataset, 'here', asked),

@@ -1,5 +1,5 @@
 /** What the catalog's tests store. Without vitest: child processes use it too. */
-import type { Catalog, HistoryLine, ItemRecord } from '../../src/catalog/catalog.ts'
+import type { Catalog, ConflictEnd, HistoryLine, ItemRecord } from '../../src/catalog/catalog.ts'
 import type { BaselineRow, Conflict, Key, PlanItem, Version } from '../../src/model.ts'
 
 export const dataset = 'photos'
@@ -144,3 +144,30 @@ export function pageOf(run: number, attempt: number, more: Partial<ScanPage> = {
   }
 }
 type ScanPage = Parameters<Catalog['commitScan']>[0]
+
+// ── conflicts, one at a time ────────────────────────────────────────────────────────────────────
+
+type Ended = Omit<ConflictEnd, 'key'> & { at: number }
+
+/** Gives its number. */
+export async function openOne(
+  catalog: Catalog,
+  of: string,
+  run: number,
+  identity: string,
+  conflict: Conflict,
+  at: number,
+): Promise<number> {
+  const change = { run, at, opened: [{ identity, conflict }], ended: [], items: [] }
+  return (await catalog.changeConflicts(of, change))?.[0] as number
+}
+
+export async function endOne(
+  catalog: Catalog,
+  of: string,
+  run: number,
+  key: Key,
+  { at, ...end }: Ended,
+): Promise<void> {
+  await catalog.changeConflicts(of, { run, at, opened: [], ended: [{ key, ...end }], items: [] })
+}

@@ -8,7 +8,16 @@ import { parse } from 'csv-parse/sync'
 import { describe, expect, it } from 'vitest'
 import type { AuditRow } from '../../src/catalog/catalog.ts'
 import { openCatalog } from '../../src/catalog/open.ts'
-import { conflictOf, lineOf, recordOf, rowOf, runOf, versionOf } from '../catalog/stored.ts'
+import {
+  conflictOf,
+  endOne,
+  lineOf,
+  openOne,
+  recordOf,
+  rowOf,
+  runOf,
+  versionOf,
+} from '../catalog/stored.ts'
 import { folder, run } from './process.ts'
 
 const dataset = 'photos'
@@ -34,10 +43,10 @@ async function filled() {
   const catalog = await openCatalog(`sqlite:${join(state, 'catalog.db')}`)
   const number = await catalog.createRun(runOf())
   for (const [i, key] of keys.entries()) {
-    await catalog.openConflict(dataset, number, 'one', conflictOf(key), 1_000 * i)
+    await openOne(catalog, dataset, number, 'one', conflictOf(key), 1_000 * i)
   }
   const end = { state: 'resolved' as const, conflict: null, identity: null, at: 9_000 }
-  await catalog.endConflict(dataset, number, 'plain', { ...end, resolution })
+  await endOne(catalog, dataset, number, 'plain', { ...end, resolution })
   const record = recordOf(number, 0, 'k', { state: 'done' })
   const version = lineOf('k', versionOf(number))
   await catalog.settle(dataset, [{ record, row: rowOf('k'), expectRev: 0, version }])

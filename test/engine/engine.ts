@@ -184,7 +184,7 @@ export async function createEngine(
     }
     if (mode === 'plan') return
     await given.beforeDeletes?.(number)
-    await step('weigh', ({ fence }) => weighRunDeletes(deps, number, 0, fence))
+    await step('weigh', (attempt) => weighRunDeletes(deps, number, 0, attempt))
     await apply('deletes')
     await apply('blocked')
   }

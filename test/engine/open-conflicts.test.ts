@@ -1,6 +1,8 @@
 /** Conflicts that stay open: they follow their sides, end by agreement, by a person, or in time. */
 import { expect, it } from 'vitest'
+import { resolveConflicts } from '../../activities/resolve.ts'
 import { memoryStore } from '../../connectors/memory-store.ts'
+import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { StrategyRule } from '../../src/model.ts'
 import { conflictWorld, conflictWorlds, failing } from './conflict-world.ts'
 
@@ -124,4 +126,26 @@ it('one-way, drift is never decided by a strategy', async () => {
   expect(await world.engine.run()).toMatchObject({ state: 'conflicts', counts: { puts: 0 } })
   const [open] = await world.conflicts()
   expect(open?.kind).toBe('drift')
+})
+
+it('an attempt that was given up opens nothing over what its successor decided', async () => {
+  const world = await conflictWorld(['a', 'b'], manual)
+  const { catalog, deps } = world.engine
+  world.put('a', 'k', 'of a')
+  world.put('b', 'k', 'of b')
+  let asked = 0
+  const run = world.engine.run({
+    async atFence(lane) {
+      if (!lane.startsWith('resolve') || asked++ > 0) return
+      const [record] = await catalog.listRuns({ limit: 1 })
+      const { run: number } = record as RunRecord
+      // It asked in time, and was overtaken before it wrote.
+      const late = { ...(await world.engine.attempt(number, lane)), fence: async () => undefined }
+      await catalog.claim(number, lane)
+      await expect(resolveConflicts(deps, number, 0, late)).rejects.toThrow(lane)
+    },
+  })
+  await expect(run).rejects.toThrow('resolve/0')
+  expect(asked).toBe(1)
+  expect(await world.conflicts()).toEqual([])
 })

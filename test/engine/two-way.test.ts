@@ -260,7 +260,8 @@ test('a manual conflict stays open with all contents kept, the rest goes on, agr
   expect(first.state).toBe('conflicts')
   expect(content('a')).toMatchObject({ 'key-0001': 'mine', 'key-0002': 'later' })
   expect(content('b')).toMatchObject({ 'key-0001': 'yours' })
-  const filter = { dataset: 'data', after: 0, limit: 10 }
+  const range = { from: null, to: null }
+  const filter = { dataset: 'data', range, after: null, limit: 10 }
   expect(await engine.catalog.openConflicts(filter)).toHaveLength(1)
   await engine.run()
   expect(await engine.catalog.openConflicts(filter)).toHaveLength(1)

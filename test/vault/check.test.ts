@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { dropMemoryStores, memoryStore } from '../../connectors/memory.ts'
 import type { Content } from '../../src/model.ts'
 import { type CheckOptions, checkVault } from '../../src/vault/check.ts'
-import { catalogs, conflictOf, dataset, engines, runOf } from '../catalog/engines.ts'
+import { catalogs, conflictOf, dataset, engines, openOne, runOf } from '../catalog/engines.ts'
 import { hour, signal, type VaultWorld, vaultWorld } from './world.ts'
 
 beforeEach(() => dropMemoryStores())
@@ -81,7 +81,7 @@ describe.each(engines)('checking the vault on $engine', ({ make }) => {
     await world.vault.put(world.source('nobody’s'), signal)
     const [side] = conflictOf('c').contenders
     const conflict = conflictOf('c', { contenders: [{ ...side, content } as typeof side & object] })
-    const id = await world.catalog.openConflict(dataset, 1, 'identity', conflict, world.now)
+    const id = await openOne(world.catalog, dataset, 1, 'identity', conflict, world.now)
     world.now += 2 * hour
     for (const name of world.names()) memoryStore('vault-store').remove(name)
     const neededBy = (await check(world)).bad.map((one) => one.neededBy)

@@ -9,9 +9,11 @@ import {
   catalogs,
   conflictOf,
   dataset,
+  endOne,
   engines,
   foundOf,
   itemOf,
+  openOne,
   pageOf,
   runOf,
 } from '../catalog/engines.ts'
@@ -141,12 +143,12 @@ describe.each(engines)('collecting the vault on $engine', ({ make }) => {
     const content = await world.vault.put(world.source('a side'), signal)
     const [side] = conflictOf('k').contenders
     const conflict = conflictOf('k', { contenders: [{ ...side, content } as typeof side & object] })
-    await world.catalog.openConflict(dataset, 1, 'identity', conflict, world.now)
+    await openOne(world.catalog, dataset, 1, 'identity', conflict, world.now)
     world.now += 100 * day
     await world.collect({ keepMs: day })
     expect(await kept(world, [content])).toEqual([true])
     const end = { resolution: null, conflict: null, identity: null, at: world.now }
-    await world.catalog.endConflict(dataset, 2, 'k', { state: 'closed', ...end })
+    await endOne(world.catalog, dataset, 2, 'k', { state: 'closed', ...end })
     world.now += 10 * day
     await world.collect({ keepMs: 30 * day })
     expect(await kept(world, [content])).toEqual([true])
