@@ -4,9 +4,14 @@
  * gets its content by the store's own copies; `tidemark up` is running. Each pair begins with a
  * content that no vault has yet: first copy, unchanged re-sync, and an update of every object.
  *
- *     npm run bench -- history [--pairs 5] [--objects 2000]
+ *     npm run bench -- history [--pairs 5] [--objects 2000] [--latency MS]
+ *
+ * Store and Tidemark share this machine's cores, so that each request costs what it takes them.
+ * With `--latency` each answer takes its way over a network, as a cloud's does.
  */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,10 +27,12 @@ const { values } = parseArgs({
   options: {
     pairs: { type: 'string', default: '5' },
     objects: { type: 'string', default: '2000' },
+    latency: { type: 'string', default: '0' },
   },
 })
 const pairs = Number(values.pairs)
 const objects = Number(values.objects)
+const latencyMs = Number(values.latency)
 const bin = fileURLToPath(new URL('../bin/tidemark.js', import.meta.url))
 const sides = ['on', 'off'] as const
 type Side = (typeof sides)[number]
@@ -35,18 +42,32 @@ async function main(): Promise<void> {
   const s3 = await startS3()
   const client = clientOf(s3)
   try {
-    await makeConfig(folder, s3, client)
+    const network = latencyMs > 0 ? await networkTo(s3) : null
+    await makeConfig(folder, network?.s3 ?? s3, client)
     const server = await upServer(bin, folder)
     try {
       await runPairs(folder, client, server.helpers())
     } finally {
       await server.stop()
+      network?.process.kill()
     }
   } finally {
     client.destroy()
     await s3.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Half of the latency each way. */
+async function networkTo(s3: S3Server): Promise<{ s3: S3Server; process: ChildProcess }> {
+  const path = fileURLToPath(new URL('latency.ts', import.meta.url))
+  const port = new URL(s3.endpoint).port
+  const child = spawn(process.execPath, [path, port, String(latencyMs / 2)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [said] = await once(child.stdout, 'data')
+  const endpoint = `http://127.0.0.1:${String(said).trim()}`
+  return { s3: { ...s3, endpoint }, process: child }
 }
 
 async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Promise<void> {

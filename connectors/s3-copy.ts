@@ -18,7 +18,7 @@ import {
   partsInFlight,
   type Upload,
 } from './s3-upload.ts'
-import { bareEtag, textOf } from './s3-xml.ts'
+import { etagOf, textOf } from './s3-xml.ts'
 
 /** The most that CopyObject copies, bytes:
  *  https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -112,7 +112,7 @@ async function copyWhole(
     },
   })
   // S3 answers 200 before the copy is done: only the body says how it ended.
-  const etag = bareEtag(textOf(text, 'ETag') ?? '')
+  const etag = etagOf(text)
   const at = Date.parse(textOf(text, 'LastModified') ?? '')
   if (!etag || Number.isNaN(at)) throw answered(store.location, asked, status, answer, text)
   store.etags.heed(answer)
@@ -164,7 +164,7 @@ async function copyPart(
       'x-amz-copy-source-range': `bytes=${range.start}-${range.end - 1}`,
     },
   })
-  const etag = bareEtag(textOf(text, 'ETag') ?? '')
+  const etag = etagOf(text)
   if (!etag) throw answered(store.location, upload.asked, status, headers, text)
   const crc32c = upload.checksums ? textOf(text, 'ChecksumCRC32C') : undefined
   return { etag, size: range.end - range.start, ...(crc32c && { crc32c }) }

@@ -12,7 +12,7 @@ import { answered, s3CodeOf } from './s3-errors.ts'
 import { networkFailure } from './s3-lean.ts'
 import { hexToBase64, one } from './s3-metadata.ts'
 import { type AskedOf, conditionsOf, type Store, type Written } from './s3-store.ts'
-import { bareEtag, completeXml, elements, textOf } from './s3-xml.ts'
+import { bareEtag, completeXml, elements, etagOf, textOf } from './s3-xml.ts'
 
 /** Parts being sent while the next one is filled: what a large write holds of memory, in parts. */
 export const partsInFlight = 3
@@ -161,7 +161,7 @@ async function resumed(
     }
     upload.checksums = textOf(text, 'ChecksumType') === 'FULL_OBJECT'
     for (const part of elements(text, 'Part')) {
-      const etag = bareEtag(textOf(part, 'ETag') ?? '')
+      const etag = etagOf(part)
       upload.sent.set(Number(textOf(part, 'PartNumber')), {
         etag,
         size: Number(textOf(part, 'Size')),
@@ -271,7 +271,7 @@ export async function complete(
     body,
     sha256: digestsOf(body).sha256 ?? '',
   })
-  const etag = bareEtag(textOf(text, 'ETag') ?? '')
+  const etag = etagOf(text)
   if (!etag || !text.includes('</CompleteMultipartUploadResult>')) {
     throw answered(store.location, asked, status, headers, text)
   }

@@ -111,11 +111,21 @@ function decodeKey(text: string): string | null {
 
 /** The text of the first such element, unescaped; undefined where there is none. */
 export function textOf(xml: string, name: string): string | undefined {
+  const raw = rawTextOf(xml, name)
+  return raw === undefined ? undefined : unescapeXml(raw)
+}
+
+/** The ETag that an answer tells, as tokens carry it; empty where it tells none. */
+export function etagOf(xml: string): string {
+  return listedEtag(rawTextOf(xml, 'ETag') ?? '')
+}
+
+function rawTextOf(xml: string, name: string): string | undefined {
   const open = `<${name}>`
   const at = xml.indexOf(open)
   if (at < 0) return undefined
   const end = xml.indexOf(`</${name}>`, at)
-  return end < 0 ? undefined : unescapeXml(xml.slice(at + open.length, end))
+  return end < 0 ? undefined : xml.slice(at + open.length, end)
 }
 
 /** The inner XML of each such element. */

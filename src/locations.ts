@@ -84,10 +84,23 @@ export async function vaultParts(
 /** One vault for all that use the same place: what they ask of the catalog goes together. */
 export function createVaults(locations: Locations, catalog: Catalog, stateDir: string) {
   const vaults = new Map<Connector, Vault>()
-  return async (config: Config): Promise<Vault> => {
+  // Asked for with each key: an activity has one config, whose references are resolved once.
+  const known = new WeakMap<Config, Promise<Vault>>()
+
+  async function open(config: Config): Promise<Vault> {
     const parts = await vaultParts(locations, catalog, config, stateDir)
     const vault = vaults.get(parts.store) ?? createVault(parts)
     vaults.set(parts.store, vault)
     return vault
+  }
+
+  return async (config: Config): Promise<Vault> => {
+    const asked = known.get(config)
+    if (asked) return await asked
+    const opening = open(config)
+    known.set(config, opening)
+    // A vault that fails is opened anew for the next key.
+    opening.catch(() => known.delete(config))
+    return await opening
   }
 }
