@@ -1,6 +1,12 @@
 /** A client of a Temporal server: our own dev server, a cluster, or Temporal Cloud. */
 import { readFile } from 'node:fs/promises'
-import { Client, Connection, type ConnectionOptions } from '@temporalio/client'
+import {
+  Client,
+  Connection,
+  type ConnectionOptions,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client'
 import { EXIT, UserError } from '../errors.ts'
 
 export interface TemporalTarget {
@@ -35,24 +41,60 @@ const messageBytesMax = 128 * 1024 * 1024
  */
 export async function connect(target: TemporalTarget): Promise<TemporalClient> {
   const namespace = target.namespace ?? 'default'
-  const connection = await open(target)
+  const retries = createRetries()
+  const connection = await open(target, retries.interceptor)
+  const close = () => retries.end(() => connection.close())
   try {
     const deadline = Date.now() + connectTimeoutMs
     await connection.withDeadline(deadline, () =>
       connection.workflowService.describeNamespace({ namespace }),
     )
   } catch (error) {
-    await connection.close()
+    await close()
     throw explain(error, target, namespace)
   }
-  const client = new Client({ connection, namespace })
-  return { client, connection, close: () => connection.close() }
+  return { client: new Client({ connection, namespace }), connection, close }
 }
 
-async function open(target: TemporalTarget): Promise<Connection> {
+/**
+ * The SDK's retries, which can be ended: a call that waits for its next try would find the channel
+ * closed, and throw out of a timer, which ends the process.
+ */
+function createRetries() {
+  const usual = defaultGrpcRetryOptions()
+  let ending = false
+  /** When the last try that was promised begins (performance.now()). */
+  let lastTryAt = 0
+  const interceptor = makeGrpcRetryInterceptor({
+    retryableDecider: (attempt, status) => !ending && usual.retryableDecider(attempt, status),
+    delayFunction(attempt, status) {
+      const delayMs = usual.delayFunction(attempt, status)
+      lastTryAt = Math.max(lastTryAt, performance.now() + delayMs)
+      return delayMs
+    },
+  })
+  return {
+    interceptor,
+    /** Nobody waits for a try that is still to come: what it finds interests nobody any more. */
+    async end(close: () => Promise<void>): Promise<void> {
+      ending = true
+      const leftMs = lastTryAt - performance.now()
+      if (leftMs <= 0) await close()
+      else setTimeout(() => void close(), leftMs + timerMarginMs)
+    },
+  }
+}
+
+/** Timers of the same moment may come in any order. */
+const timerMarginMs = 50
+
+type Interceptor = ReturnType<typeof makeGrpcRetryInterceptor>
+
+async function open(target: TemporalTarget, interceptor: Interceptor): Promise<Connection> {
   const options: ConnectionOptions = {
     ...(await connectionOptions(target)),
     connectTimeout: connectTimeoutMs,
+    interceptors: [interceptor],
     channelArgs: { 'grpc.max_receive_message_length': messageBytesMax },
   }
   try {

@@ -17,7 +17,14 @@ import { type Kept, keepAlive } from './keep-alive.ts'
 import { lockState, type ServerInfo, type StateLock } from './lock.ts'
 import { endRunsOfOthers } from './other-versions.ts'
 import { markOf, type ProcessMark } from './processes.ts'
-import { type Exit, type Program, startProgram, tailOf, untilReady } from './program.ts'
+import {
+  type Exit,
+  NotReadyError,
+  type Program,
+  startProgram,
+  tailOf,
+  untilReady,
+} from './program.ts'
 import { workerEnvironment, workerFlags } from './worker-process.ts'
 
 export type EmbeddedEvent =
@@ -69,7 +76,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     await Promise.race([startTree(tree, options, stateDir), aborted.promise])
   } catch (error) {
     await tree.stop()
-    throw error
+    throw error instanceof NotReadyError ? notStarted(error, stateDir) : error
   } finally {
     options.signal?.removeEventListener('abort', onAbort)
   }
@@ -220,6 +227,15 @@ const logFileOf = (stateDir: string, name: string) => join(stateDir, 'logs', `${
 function ownWorkerEntry(): string {
   const extension = extname(fileURLToPath(import.meta.url))
   return fileURLToPath(new URL(`../worker${extension}`, import.meta.url))
+}
+
+function notStarted(error: NotReadyError, stateDir: string): UserError {
+  return new UserError('server-failing', `the server did not start: ${error.message}`, {
+    where: join(stateDir, 'logs'),
+    next: 'Read the logs, and see that all it needs is up; then start again.',
+    exit: EXIT.failed,
+    cause: error,
+  })
 }
 
 function failing(name: string, last: unknown, logFile: string): UserError {
