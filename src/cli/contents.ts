@@ -16,7 +16,7 @@ export interface Contents {
 }
 
 export async function openContents(
-  { state, signal }: CommandContext,
+  { state, signal }: Pick<CommandContext, 'state' | 'signal'>,
   { config, catalog }: Session,
 ): Promise<Contents> {
   const locations = createLocations()
