@@ -10,7 +10,8 @@ import { type StoreCode, StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
 import { compareKeys } from '../src/sync/keys.ts'
 import type { OptionsOf } from './options.ts'
-import { textOf } from './s3-xml.ts'
+import { wholeText } from './reply-body.ts'
+import { wordsOf } from './s3-xml.ts'
 
 export interface AzureRequest {
   operation: string
@@ -155,7 +156,7 @@ export async function createAzureApi(
 
   async function textIn(reply: AzureReply, request: AzureRequest): Promise<string> {
     try {
-      return await reply.body.text()
+      return await wholeText(reply.body)
     } catch (error) {
       throw broken(error, request)
     }
@@ -165,10 +166,11 @@ export async function createAzureApi(
     const reply = await send(request)
     if (reply.status >= 200 && reply.status < 300) return reply
     const text = await textIn(reply, request)
-    const code = one(reply.headers['x-ms-error-code']) ?? textOf(text, 'Code') ?? ''
+    const code = one(reply.headers['x-ms-error-code']) ?? wordsOf(text, 'Code') ?? ''
     const answer: AzureAnswer = { status: reply.status, code }
     // Its first line: the others are an id and the time.
-    const message = textOf(text, 'Message')?.split('\n')[0] ?? `HTTP ${reply.status} ${code}`.trim()
+    const message =
+      wordsOf(text, 'Message')?.split('\n')[0] ?? `HTTP ${reply.status} ${code}`.trim()
     throw failure(codeOf(answer), message, request, answer)
   }
 

@@ -1,6 +1,8 @@
 /** Metadata in Azure's headers, and back. */
 import type { Digests, Entry, Key, Metadata } from '../src/model.ts'
 import { type AzureHeaders, one } from './azure-api.ts'
+import { hexOf } from './digests.ts'
+import { isNumber } from './s3-xml.ts'
 
 const SYSTEM = {
   contentType: 'content-type',
@@ -68,7 +70,8 @@ export function isFolder(metadata: Metadata): boolean {
 /** `size` where content-length is that of a range. null: no blob's headers. */
 export function entryIn(key: Key, headers: AzureHeaders): Entry | null {
   const range = /\/(\d+)$/.exec(one(headers['content-range']) ?? '')
-  const size = Number(range ? range[1] : (one(headers['content-length']) ?? Number.NaN))
+  const length = (range ? range[1] : one(headers['content-length'])) ?? ''
+  const size = isNumber(length) ? Number(length) : Number.NaN
   const modifiedAt = Date.parse(one(headers['last-modified']) ?? '')
   const etag = bareEtag(one(headers.etag) ?? '')
   if (!etag || !Number.isSafeInteger(size) || Number.isNaN(modifiedAt)) return null
@@ -84,9 +87,10 @@ export function entryIn(key: Key, headers: AzureHeaders): Entry | null {
   }
 }
 
-/** What others staged and committed may have none. */
+/** What others staged and committed may have none, or one that nobody checked. */
 export function md5Digest(base64: string | undefined): Digests {
-  return base64 ? { md5: Buffer.from(base64, 'base64').toString('hex') } : {}
+  const md5 = base64 && hexOf(base64, 'md5')
+  return md5 ? { md5 } : {}
 }
 
 export function bareEtag(etag: string): string {

@@ -50,9 +50,9 @@ export interface Page {
   entries: Entry[]
   /** What lies there but can't be a key: symlinks, folder markers, names that aren't UTF-8; and
    *  folders that can't be read, with a slash at their end. Of what is below, nothing is said,
-   *  but for a `marker`: a store's own object for a folder, whose keys are listed like all others.
-   * */
-  skipped: { key: Key; reason: string; marker?: true }[]
+   *  but for what stands `alone`: an object that hides no other (a store's own one for a folder,
+   *  one without a size), so that keys below it are listed like all others. No key is in both. */
+  skipped: { key: Key; reason: string; alone?: true }[]
   /** Of a listing that begins in mid-folder, in its first page: what was skipped before that begin
    *  and hides keys behind it. `prefix` ends with a slash. Those keys are unknown, not absent. */
   hidden?: { prefix: Key; reason: string }[]

@@ -51,6 +51,14 @@ export async function wholeBody(body: AsyncIterable<Uint8Array>): Promise<Buffer
   return chunks.length === 1 && first ? asBuffer(first) : Buffer.concat(chunks)
 }
 
+/** A digest that a store gives in base64; undefined where it isn't one of that length: unknown. */
+export function hexOf(base64: string, algorithm: DigestAlgorithm): string | undefined {
+  const hex = Buffer.from(base64, 'base64').toString('hex')
+  return hex.length === hexLengths[algorithm] ? hex : undefined
+}
+
+const hexLengths: Record<DigestAlgorithm, number> = { sha256: 64, md5: 32, crc32c: 8 }
+
 /** All digests of an entry, by reading it whole, pinned to its token. Throws what `read` throws. */
 export async function digestsByReading(
   connector: Connector,

@@ -7,6 +7,7 @@ import { type Dispatcher, Pool } from 'undici'
 import { type StoreCode, StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
 import type { OptionsOf } from './options.ts'
+import { wholeText } from './reply-body.ts'
 
 export interface GcsRequest {
   operation: string
@@ -124,7 +125,7 @@ export async function createGcsApi(
 
   async function textOf(reply: GcsReply, request: GcsRequest): Promise<string> {
     try {
-      return await reply.body.text()
+      return await wholeText(reply.body)
     } catch (error) {
       throw broken(error, request)
     }
@@ -240,16 +241,36 @@ function isStaleConnection(error: unknown): boolean {
   return code === 'UND_ERR_SOCKET' && (socket?.bytesRead ?? 0) > 0
 }
 
-/** null: not JSON, or not an object. */
+/** null: not JSON, not an object, or with a field twice: of two, JSON.parse takes the last. */
 export function parseObject(text: string): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text)
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Record<string, unknown>) : null
+    if (!isObject || fieldsWritten(text) !== fieldsIn(value)) return null
+    return value as Record<string, unknown>
   } catch (error) {
     if (error instanceof SyntaxError) return null
     throw error
   }
+}
+
+function fieldsWritten(text: string): number {
+  let count = 0
+  for (const [, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)) if (colon) count++
+  return count
+}
+
+/** Without recursion: what nests too deep for the stack would be no answer of this file's. */
+function fieldsIn(value: unknown): number {
+  let count = 0
+  const left = [value]
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (typeof one !== 'object' || one === null) continue
+    const parts: unknown[] = Object.values(one)
+    if (!Array.isArray(one)) count += parts.length
+    for (const part of parts) left.push(part)
+  }
+  return count
 }
 
 function queryString(query: GcsRequest['query'] = {}): string {

@@ -1,5 +1,6 @@
 /** GCS's JSON object resource as an entry, and back. */
 import type { Digests, Entry, Key, Metadata, Token } from '../src/model.ts'
+import { hexOf } from './digests.ts'
 
 /** https://cloud.google.com/storage/docs/json_api/v1/objects#resource, what we ask for of it. */
 export interface GcsObject {
@@ -32,15 +33,35 @@ const SYSTEM = [
 /** What GCS, or those who wrote there, put where nothing is known. */
 const SAYS_NOTHING = ['application/octet-stream', 'binary/octet-stream']
 
-/** Whether what came is an object: a page that lacks a field must not become an entry. */
+/** Whether what came is an object: what lacks a field must not become an entry. */
 export function isObject(value: unknown): value is GcsObject {
-  const { name, generation, metageneration, size, updated } = (value ?? {}) as Partial<GcsObject>
-  return (
-    [name, generation, metageneration, size, updated].every((text) => typeof text === 'string') &&
-    /^\d+$/.test(`${generation}${metageneration}${size}`) &&
-    !Number.isNaN(Date.parse(updated ?? ''))
-  )
+  return isNamed(value) && problemOf(value) === null
 }
+
+/** At least it says which object it is. */
+export function isNamed(value: unknown): value is Pick<GcsObject, 'name'> {
+  return typeof value === 'object' && value !== null && 'name' in value && isText(value.name)
+}
+
+/** Why it can't be an entry, for people; null: it can. */
+export function problemOf(value: Pick<GcsObject, 'name'>): string | null {
+  const { generation, metageneration, size, updated, metadata = {} } = value as Partial<GcsObject>
+  const isMap = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)
+  const lacks = [
+    ...(isCount(generation) && isCount(metageneration) ? [] : ['generation']),
+    ...(isCount(size) && Number.isSafeInteger(Number(size)) ? [] : ['size']),
+    ...(isText(updated) && /^\d{4}-/.test(updated) && Date.parse(updated) >= 0 ? [] : ['time']),
+    ...(isMap && Object.values(metadata).every(isText) ? [] : ['metadata']),
+    ...SYSTEM.filter((field) => !isText((value as Partial<GcsObject>)[field] ?? '')),
+    ...(['md5Hash', 'crc32c'] as const).filter((field) => {
+      return !isText((value as Partial<GcsObject>)[field] ?? '')
+    }),
+  ]
+  return lacks.length === 0 ? null : `the store gives it no ${lacks.join(', no ')} that makes sense`
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isCount = (value: unknown) => isText(value) && /^\d{1,20}$/.test(value)
 
 export function entryOf(key: Key, object: GcsObject): Entry {
   return {
@@ -62,10 +83,9 @@ export function generationsOf(token: Token): { generation: string; metageneratio
 
 /** A composite object has only a crc32c. */
 function digestsIn({ md5Hash, crc32c }: GcsObject): Digests {
-  return {
-    ...(md5Hash && { md5: toHex(md5Hash) }),
-    ...(crc32c && { crc32c: toHex(crc32c) }),
-  }
+  const md5 = md5Hash && hexOf(md5Hash, 'md5')
+  const sum = crc32c && hexOf(crc32c, 'crc32c')
+  return { ...(md5 && { md5 }), ...(sum && { crc32c: sum }) }
 }
 
 function metadataIn(object: GcsObject): Metadata {
@@ -97,8 +117,4 @@ export function resourceOf(name: string, metadata: Metadata, digests: Digests): 
 
 export function toBase64(hex: string): string {
   return Buffer.from(hex, 'hex').toString('base64')
-}
-
-function toHex(base64: string): string {
-  return Buffer.from(base64, 'base64').toString('hex')
 }

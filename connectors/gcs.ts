@@ -18,10 +18,12 @@ import type {
 } from './connector.ts'
 import { digestProblem, digestsOf } from './digests.ts'
 import { createGcsApi, type GcsRequest, isCode, recoded, statusOf } from './gcs-api.ts'
+import { type ListedPage, pageFields, pageOf, readPage } from './gcs-list.ts'
 import { bytesOf, multipartOf, nothing } from './gcs-media.ts'
 import { entryOf, generationsOf, isObject, objectFields, resourceOf } from './gcs-object.ts'
 import { chunkBytesFor, dropSession, sessionPath, uploadInChunks } from './gcs-upload.ts'
 import type { OptionsOf } from './options.ts'
+import { createProgress } from './progress.ts'
 import { gather } from './whole.ts'
 
 /** UTF-8 bytes: https://cloud.google.com/storage/docs/objects#naming */
@@ -53,7 +55,7 @@ export async function create(
     maxResults: number,
     operation: string,
     signal: AbortSignal,
-  ): Promise<{ items: unknown[]; pageToken: string | undefined }> {
+  ): Promise<ListedPage> {
     const request: GcsRequest = {
       operation,
       method: 'GET',
@@ -64,19 +66,22 @@ export async function create(
         endOffset: range.to === null ? undefined : prefix + range.to,
         pageToken,
         maxResults,
-        fields: `kind,nextPageToken,items(${objectFields})`,
+        fields: pageFields,
       },
       signal,
     }
     const reply = await api.json(request).catch((error: unknown) => {
       throw recoded(api, error, 'root-missing', request)
     })
-    const { kind, items = [], nextPageToken } = reply
-    // `kind` was asked for: without it this isn't a listing, and its emptiness says nothing.
-    if (kind !== 'storage#objects' || !Array.isArray(items)) {
-      throw api.failure('unavailable', 'the reply is not a listing', request)
+    return understood(() => readPage(reply), operation)
+  }
+
+  function understood<T>(read: () => T, operation: string): T {
+    try {
+      return read()
+    } catch (error) {
+      throw api.failure('unavailable', (error as Error).message, { operation }, error)
     }
-    return { items, pageToken: typeof nextPageToken === 'string' ? nextPageToken : undefined }
   }
 
   /** Resumes behind a key rather than by GCS's token: it holds for ever and for any `to`. */
@@ -87,29 +92,16 @@ export async function create(
   ): AsyncGenerator<Page, void> {
     const after = resume
     const from = after ?? range.from
+    const goOn = createProgress((words) => api.failure('corrupt', words, { operation: 'list' }))
     let pageToken: string | undefined
     do {
-      const page = await listPage({ from, to: range.to }, pageToken, pageKeys, 'list', signal)
-      pageToken = page.pageToken
-      const found: Page = { entries: [], skipped: [] }
-      let last: Key | undefined
-      for (const item of page.items) {
-        if (!isObject(item) || !item.name.startsWith(prefix)) {
-          const asked = { operation: 'list' }
-          throw api.failure('unavailable', 'the listing has an item that is no object', asked)
-        }
-        const key = item.name.slice(prefix.length)
-        if (key === after) continue
-        last = key
-        const isMarker = item.size === '0' && (key === '' || key.endsWith('/'))
-        if (isMarker) {
-          // The prefix's own marker is no news to anybody.
-          if (key !== '') found.skipped.push({ key, reason: 'a marker for a folder', marker: true })
-        } else found.entries.push(entryOf(key, item))
-      }
+      const listed = await listPage({ from, to: range.to }, pageToken, pageKeys, 'list', signal)
+      pageToken = listed.next
+      if (pageToken !== undefined) goOn(pageToken, listed.items.length)
+      const { page, last } = understood(() => pageOf(listed, prefix, after), 'list')
       // GCS may give an empty page before the last one; it has nowhere to resume from.
-      if (pageToken === undefined) yield found
-      else if (last !== undefined) yield { ...found, resume: last }
+      if (pageToken === undefined) yield page
+      else if (last !== undefined) yield { ...page, resume: last }
     } while (pageToken !== undefined)
   }
 

@@ -2,7 +2,7 @@
 import { type StoreCode, StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
 import { type Headers, one } from './s3-metadata.ts'
-import { textOf } from './s3-xml.ts'
+import { wordsOf } from './s3-xml.ts'
 
 /** What the store said, kept as a StoreError's cause. `code` is empty where the reply had no body.
  * */
@@ -90,10 +90,10 @@ export function answered(
   body: string,
 ): StoreError {
   const isError = body.includes('<Error>') && body.includes('</Error>')
-  const code = (isError && textOf(body, 'Code')) || ''
+  const code = (isError && wordsOf(body, 'Code')) || ''
   const answer: Answer = { status, code, requestId: one(headers['x-amz-request-id']) }
   const region = one(headers['x-amz-bucket-region'])
-  const words = (isError && textOf(body, 'Message')) || `HTTP ${status}`
+  const words = (isError && wordsOf(body, 'Message')) || `HTTP ${status}`
   const elsewhere = status >= 300 && status < 400 && region ? `; the bucket is in ${region}` : ''
   return failure(location, asked, codeOf(answer), `${code} ${words}${elsewhere}`.trim(), answer)
 }

@@ -8,6 +8,7 @@ import { Agent } from 'undici'
 import { StoreError } from '../src/errors.ts'
 import type { Key } from '../src/model.ts'
 import { wholeBody } from './digests.ts'
+import { textOf } from './reply-body.ts'
 import { answered, failure, s3CodeOf } from './s3-errors.ts'
 import { exchange, type HttpReply } from './s3-http.ts'
 
@@ -147,7 +148,12 @@ export function createLeanClient(
     open,
     async call(request) {
       const { status, headers, body } = await open(request, Number.POSITIVE_INFINITY)
-      return { status, headers, text: (await wholeBody(body)).toString() }
+      const bytes = await wholeBody(body)
+      try {
+        return { status, headers, text: textOf(bytes) }
+      } catch (error) {
+        throw networkFailure(location, request, error)
+      }
     },
     async close() {
       await agent.destroy()

@@ -1,5 +1,6 @@
 /** S3's headers as our nouns, and back. */
 import type { Digests, Metadata } from '../src/model.ts'
+import { hexOf } from './digests.ts'
 
 /** A reply's, names in lower case. */
 export type Headers = Record<string, string | string[] | undefined>
@@ -46,11 +47,11 @@ export function metadataOf(headers: Headers): Metadata {
     if (left.length > 0) metadata.contentEncoding = left.join(',').trim()
     else delete metadata.contentEncoding
   }
-  const user: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(USER)) user[name.slice(USER.length)] = decodeWords(one(value) ?? '')
-  }
-  if (Object.keys(user).length > 0) metadata.user = user
+  const user = Object.entries(headers).flatMap(([name, value]) =>
+    name.startsWith(USER) ? [[name.slice(USER.length), decodeWords(one(value) ?? '')]] : [],
+  )
+  // Not by assignment: a name may be `__proto__`.
+  if (user.length > 0) metadata.user = Object.fromEntries(user)
   return metadata
 }
 
@@ -68,17 +69,14 @@ export function checksumsOf(headers: Headers): Digests {
   for (const algorithm of ['sha256', 'crc32c'] as const) {
     const value = one(headers[`x-amz-checksum-${algorithm}`])
     // Composed ones end in the number of parts: `…==-3`.
-    if (value && !value.includes('-')) digests[algorithm] = base64ToHex(value)
+    const hex = value && !value.includes('-') && hexOf(value, algorithm)
+    if (hex) digests[algorithm] = hex
   }
   return digests
 }
 
 export function hexToBase64(hex: string): string {
   return Buffer.from(hex, 'hex').toString('base64')
-}
-
-function base64ToHex(base64: string): string {
-  return Buffer.from(base64, 'base64').toString('hex')
 }
 
 export function one(value: string | string[] | undefined): string | undefined {

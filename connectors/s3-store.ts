@@ -9,7 +9,7 @@ import { type Asked, failure, s3CodeOf } from './s3-errors.ts'
 import { createLeanClient, type LeanClient } from './s3-lean.ts'
 import { checksumsOf, type Headers, metadataHeaders, metadataOf, one } from './s3-metadata.ts'
 import { PROVIDERS, type Provider, type Resolved } from './s3-target.ts'
-import { bareEtag } from './s3-xml.ts'
+import { bareEtag, isNumber } from './s3-xml.ts'
 
 export interface Store {
   location: string
@@ -105,8 +105,8 @@ export function createStore(
   const entry: Store['entry'] = (asked, headers) => {
     const etag = bareEtag(one(headers.etag) ?? '')
     const modifiedAt = Date.parse(one(headers['last-modified']) ?? '')
-    const total = one(headers['content-range'])?.split('/')[1]
-    const size = Number(total ?? one(headers['content-length']))
+    const total = one(headers['content-range'])?.split('/')[1] ?? one(headers['content-length'])
+    const size = isNumber(total ?? '') ? Number(total) : Number.NaN
     if (!etag || Number.isNaN(modifiedAt) || !Number.isSafeInteger(size)) {
       throw fail(asked, 'unavailable', 'the reply has no ETag, time or size: is this S3?')
     }

@@ -168,7 +168,11 @@ async function resumed(
       })
     }
     const more = textOf(text, 'IsTruncated') === 'true'
-    marker = more ? textOf(text, 'NextPartNumberMarker') : undefined
+    const next = more ? textOf(text, 'NextPartNumberMarker') : undefined
+    if (next !== undefined && !(Number(next) > Number(marker))) {
+      throw store.fail(asked, 'corrupt', 'the list of parts leads back to where it was')
+    }
+    marker = next
   }
   return upload
 }

@@ -39,6 +39,8 @@ async function* inOrder(
     throw new StoreError('corrupt', message, key === undefined ? details : { ...details, key })
   }
   let last: Key | undefined
+  /** The last that the pages before had, with what they skipped. */
+  let passed: Key | undefined
   let ended = false
   for await (const page of connector.list(range, resume, options)) {
     if (ended) fail('the listing went on behind its last page')
@@ -49,10 +51,30 @@ async function* inOrder(
       if (!inRange(key, range)) fail('the listing left its range', key)
       last = key
     }
+    const shown = new Set(page.skipped.length > 0 ? page.entries.map(({ key }) => key) : [])
+    for (const { key } of page.skipped) {
+      if (shown.has(key)) fail('the listing has it twice', key)
+      shown.add(key)
+    }
+    const first = least(page)
+    if (passed !== undefined && first !== undefined && compareKeys(passed, first) >= 0) {
+      fail(`the listing is out of order: ${first} came behind ${passed}`, first)
+    }
+    for (const { key } of [...page.skipped, ...page.entries.slice(-1)]) {
+      if (passed === undefined || compareKeys(passed, key) < 0) passed = key
+    }
     ended = page.resume === undefined
     yield page
   }
   if (!ended) fail('the listing stopped before its last page')
+}
+
+function least({ entries, skipped }: Page): Key | undefined {
+  let found = entries[0]?.key
+  for (const { key } of skipped) {
+    if (found === undefined || compareKeys(key, found) < 0) found = key
+  }
+  return found
 }
 
 // ── concurrency ─────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,12 @@ export const rangeKeysMax = 10_000
 export const rangeKeysCut = 15_000
 /** Keys a store's listing page is asked for: the cap of S3's ListObjectsV2. */
 export const listPageKeys = 1_000
+/** Empty pages of a listing in a row, each with a new place to go on at: S3 gives some where many
+ *  deleted versions lie. With more, it isn't believed to end. */
+export const emptyPagesMax = 10_000
+/** A store's answer that is no content (bytes): a page of 1,000 names, each with all the metadata
+ *  that a store takes, escaped, is a quarter of it. */
+export const answerBytesMax = 64 * MIB
 /** Objects up to this size are read whole and written by one request; larger ones in parts.
  *  The quantum of memory: transfers in flight × this is what a worker may hold. */
 export const partBytes = 8 * MIB

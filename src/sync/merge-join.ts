@@ -31,7 +31,7 @@ interface Lane {
 
 type LaneItem =
   | { key: Key; entry: Entry; reason?: never }
-  | { key: Key; reason: string; marker?: true }
+  | { key: Key; reason: string; alone?: true }
 
 /**
  * Yields batches of joined keys in key order: every key that a listing or the baseline has. Throws
@@ -137,7 +137,7 @@ function takeFrom(lane: Lane, key: Key): Observation {
   if (item?.key === key) {
     lane.at++
     if (item.reason === undefined) return { kind: 'entry', entry: item.entry }
-    if (item.marker) return { kind: 'unknown', reason: item.reason }
+    if (item.alone) return { kind: 'unknown', reason: item.reason }
     lane.hidden = [
       // Not yet passed: `dir-x` comes between `dir` and `dir/x`.
       ...lane.hidden.filter((h) => key.startsWith(h.prefix) || compareKeys(key, h.prefix) < 0),

@@ -50,9 +50,6 @@ describe('listings', () => {
       { body: '' },
       { body: '<?xml version="1.0"?><EnumerationResults></EnumerationResults>' },
       { body: page(blob('p/b'), '') },
-      { body: page(blob('p/b').replace('<Etag>0x1</Etag>', '')) },
-      { body: page(blob('p/b').replace('<Content-Length>7', '<Content-Length>')) },
-      { body: page(blob('p/b').replace(time, 'yesterday')) },
       { body: page(`${blob('p/b')}<Blob><Name>p/c</Name>`) },
     ]
     for (const answer of bad) {
@@ -60,6 +57,27 @@ describe('listings', () => {
       const { connector } = await scripted(({ query }) => (query.marker ? answer : first))
       await failsWith('unavailable', keysOf(connector))
     }
+  })
+
+  it('a blob without a size, time or ETag that makes sense is skipped by name, alone', async () => {
+    const senseless = [
+      blob('p/a').replace('<Etag>0x1</Etag>', ''),
+      blob('p/b').replace('<Content-Length>7', '<Content-Length>'),
+      blob('p/c').replace('<Content-Length>7', '<Content-Length>-7'),
+      blob('p/d').replace(time, 'yesterday'),
+      blob('p/\u{1f600}').replace(time, '1'),
+    ]
+    const all = page(`${blob('p/A')}${senseless.join('')}${blob('p/\uff5e')}`)
+    const { connector } = await scripted(() => ({ body: all }))
+    const [found] = await pagesOf(connector)
+    expect(found?.entries.map(({ key }) => key)).toEqual(['A', '\uff5e'])
+    expect(found?.skipped.map(({ key, reason }) => `${key}: ${reason.split(' that')[0]}`)).toEqual([
+      'a: the listing gives it no ETag',
+      'b: the listing gives it no size',
+      'c: the listing gives it no size',
+      'd: the listing gives it no time',
+      '\u{1f600}: the listing gives it no time',
+    ])
   })
 
   it('a page out of its order fails', async () => {

@@ -1,7 +1,16 @@
 /** What is GCS's own: what fake-gcs-server gets wrong, failures on demand, credentials, names. */
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { keyProblem } from '../../src/sync/keys.ts'
-import { calling, failsWith, keysOf, put, readAll, removing, text } from '../conformance/world.ts'
+import {
+  calling,
+  failsWith,
+  keysOf,
+  pagesOf,
+  put,
+  readAll,
+  removing,
+  text,
+} from '../conformance/world.ts'
 import {
   bytes,
   connectorAt,
@@ -105,7 +114,11 @@ describe('listings', () => {
       { body: {} },
       { body: 'null' },
       { body: { kind: 'storage#objects', items: {} } },
-      { body: { kind: 'storage#objects', items: [{ name: 'p/a' }] } },
+      { body: { kind: 'storage#objects', items: [{ size: '1' }] } },
+      { body: { ...page(['a'], 'x'), nextPageToken: 7 } },
+      { body: { ...page(['a'], 'x'), nextPageToken: '' } },
+      { body: { kind: 'storage#objects', items: [], nextPageTokem: 'x' } },
+      { body: '{"kind":"storage#objects","items":[],"items":[]}' },
       { body: { kind: 'storage#objects', items: [object('a', { name: 'elsewhere/a' })] } },
     ]
     for (const answer of bad) {
@@ -114,6 +127,25 @@ describe('listings', () => {
       )
       await failsWith('unavailable', keysOf(connector))
     }
+  })
+
+  it('an object without a size, time or generation that makes sense is skipped by name, alone', async () => {
+    const items = [
+      object('a', { size: '' }),
+      object('b', { size: '99999999999999999999' }),
+      object('c', { size: -1 }),
+      object('d', { generation: '' }),
+      object('e', { updated: '1' }),
+      object('f', { metadata: { a: 1 } }),
+      object('g'),
+    ]
+    const { connector } = await scripted(() => ({ body: { kind: 'storage#objects', items } }))
+    const [found] = await pagesOf(connector)
+    expect(found?.entries.map(({ key }) => key)).toEqual(['g'])
+    const lacking = ['size', 'size', 'size', 'generation', 'time', 'metadata']
+    expect(found?.skipped.map(({ reason }) => reason)).toEqual(
+      lacking.map((what) => `the store gives it no ${what} that makes sense`),
+    )
   })
 
   it('an empty page in the middle is passed over', async () => {

@@ -1,6 +1,7 @@
 /** Answers that no well-meaning S3 gives on demand: broken, encrypted, refused, cut short. */
 import { describe, expect, it } from 'vitest'
 import { digestsOf } from '../../connectors/digests.ts'
+import { compareKeys } from '../../src/sync/keys.ts'
 import {
   calling,
   entriesOf,
@@ -15,15 +16,17 @@ import { etag, found, listed, listing, more, refusal, scripted } from './s3-scri
 import type { Answer, Recorded } from './scripted-server.ts'
 
 const token = { id: etag }
+const last = '<IsTruncated>false</IsTruncated>'
+const between = '</Contents><Contents>'
 const isList = (request: Recorded) => request.query['list-type'] !== undefined
 
 /** Answers listings with these, in turn; anything else is a plain object. */
-function lists(...answers: (string | Answer)[]) {
+function lists(...answers: (string | Buffer | Answer)[]) {
   let next = 0
   return (request: Recorded): Answer => {
     if (!isList(request)) return found()
     const answer = answers[Math.min(next++, answers.length - 1)] ?? ''
-    return typeof answer === 'string' ? { body: answer } : answer
+    return typeof answer === 'string' || Buffer.isBuffer(answer) ? { body: answer } : answer
   }
 }
 
@@ -38,13 +41,42 @@ describe('a listing', () => {
     ['empty', ''],
     ['that does not say whether it is the last', listing([listed('p/a')], '')],
     ['that says so in no way we know', listing([], '<IsTruncated>perhaps</IsTruncated>')],
-    ['with an object without size', listing([listed('p/a').replace(/<Size>.*?<\/Size>/, '')])],
-    ['with an object of no size', listing([listed('p/a').replace('<Size>1<', '<Size>x<')])],
-    ['with an object without time', listing([listed('p/a').replace('2024-05', 'some-day')])],
-    ['with an object without ETag', listing([listed('p/a', { etag: '' })])],
+    [
+      'with two objects run into one',
+      listing([(listed('p/a') + listed('p/b')).replace(between, '')]),
+    ],
+    ['with other objects than it says', listing([listed('p/a')], `${last}<KeyCount>2</KeyCount>`)],
+    ['with names in a way of its own', listing([listed('p/a')]).replace('>url<', '>hex<')],
+    ['with an entity that is none', listing([listed('p/&toString;')])],
+    [
+      'with common prefixes',
+      listing([], `${last}<CommonPrefixes><Prefix>p/a/</Prefix></CommonPrefixes>`),
+    ],
+    ['in another encoding', Buffer.from(listing([listed('p/\u00e9')]), 'latin1')],
   ])('%s is an error, never an end', async (_, body) => {
     const { connector } = await scripted(lists(body))
     await failsWith('unavailable', keysOf(connector))
+  })
+
+  it('with an object whose size, time or ETag makes no sense skips that one, by name', async () => {
+    const objects = [
+      listed('p/a').replace(/<Size>.*?<\/Size>/, ''),
+      listed('p/b').replace('<Size>1<', '<Size><'),
+      listed('p/c').replace('<Size>1<', '<Size>-1<'),
+      listed('p/d').replace('2024-05', 'some-day'),
+      listed('p/e', { etag: '' }),
+      listed('p/f'),
+    ]
+    const { connector } = await scripted(lists(listing(objects)))
+    const [page] = await pagesOf(connector)
+    expect(page?.entries.map(({ key }) => key)).toEqual(['f'])
+    expect(page?.skipped.map(({ key, reason, alone }) => [key, reason, alone])).toEqual(
+      ['size', 'size', 'size', 'time', 'ETag'].map((what, i) => [
+        'abcde'.charAt(i),
+        `the listing gives it no ${what} that makes sense`,
+        true,
+      ]),
+    )
   })
 
   it('that is cut on its way is an error, never an end', async () => {
@@ -101,9 +133,24 @@ describe('a listing', () => {
     const [page] = await pagesOf(connector)
     expect(page?.entries.map(({ key }) => key)).toEqual(['\u0001', 'a b+c/d%', '\u{1f600}'])
     expect(page?.skipped.map(({ reason }) => reason)).toEqual([
-      'the name is not UTF-8',
       'a folder marker',
+      'the name is not UTF-8',
     ])
+  })
+
+  it('with a name that is not UTF-8 at a page’s end goes on behind it, in order', async () => {
+    const about = `${more}<NextContinuationToken>t</NextContinuationToken>`
+    const pages = [
+      listing([listed('p/a'), listed('p/a%FFb')], about),
+      listing([listed('p/a%FFc'), listed('p/b')]),
+    ]
+    const { connector } = await scripted(lists(...pages))
+    const found = await pagesOf(connector)
+    const keys = found.flatMap(({ entries, skipped }) =>
+      [...entries, ...skipped].map(({ key }) => key),
+    )
+    expect(keys.sort(compareKeys)).toEqual(['a', 'a\\xffb', 'a\\xffc', 'b'])
+    expect(found[0]?.resume).toBe('tt')
   })
 
   it('of a bucket in another region says where the bucket is', async () => {

@@ -66,6 +66,19 @@ describe('I9: a listing that cannot be trusted fails', () => {
     )
   })
 
+  it('what it skips going back, or being an entry, too', async () => {
+    const reason = 'a symlink'
+    const showing = (key: string) => {
+      store.faults.length = 0
+      return listingWith((page) => {
+        if (page.entries[0]?.key === 'd') page.skipped.push({ key, reason })
+      })
+    }
+    await failsWith('corrupt', showing('aa'))
+    await failsWith('corrupt', showing('e'))
+    expect(await showing('dd')).toHaveLength(6)
+  })
+
   it('a key outside of the range', async () => {
     const outside = (page: Page) => {
       const last = page.entries.at(-1)
