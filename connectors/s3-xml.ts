@@ -171,15 +171,13 @@ const PARTS = new Map<string, { field: keyof Parts; close: string }>([
 
 /** What an object lacks to be an entry; null: nothing. The same words for all stores. */
 export function problemOf(one: { etag: string; size: number; modifiedAt: number }): string | null {
-  const lacks = [
-    ...(Number.isSafeInteger(one.size) && one.size >= 0 ? [] : ['size']),
-    ...(Number.isFinite(one.modifiedAt) ? [] : ['time']),
-    // It goes into the headers of requests.
-    ...(/^[\x21-\x7e]+$/.test(one.etag) ? [] : ['ETag']),
-  ]
-  return lacks.length === 0
-    ? null
-    : `the listing gives it no ${lacks.join(', no ')} that makes sense`
+  const hasSize = Number.isSafeInteger(one.size) && one.size >= 0
+  const hasTime = Number.isFinite(one.modifiedAt)
+  // It goes into the headers of requests.
+  const hasEtag = /^[\x21-\x7e]+$/.test(one.etag)
+  if (hasSize && hasTime && hasEtag) return null
+  const lacks = [hasSize ? [] : 'size', hasTime ? [] : 'time', hasEtag ? [] : 'ETag'].flat()
+  return `the listing gives it no ${lacks.join(', no ')} that makes sense`
 }
 
 /** Digits alone: `Number` takes an empty text for 0, and `0x10`, `1e3` and spaces for numbers. */
