@@ -5,6 +5,7 @@ import { compareBytes, compareContent } from '../src/sync/content.ts'
 import { madeContender } from '../src/sync/resolve.ts'
 import { sideOf } from '../src/sync/strategies/choose.ts'
 import { decide } from '../src/sync/strategies/decide.ts'
+import { isKept } from '../src/sync/undone.ts'
 import type { Deps, RunContext } from './run-context.ts'
 import type { Judge } from './verdict.ts'
 
@@ -88,10 +89,28 @@ export async function judgeOf(
   }
   if ('replica' in take) {
     const winner = conflict.contenders.find((one) => sideOf(one).includes(take.replica))
-    if (winner) return { winner, vaulted: false, why: `${take.replica} was taken` }
+    if (winner) return await ofSide(deps, context, winner, `${take.replica} was taken`, signal)
     return { code: 'moved-on', reason: `${take.replica} takes no side in it` }
   }
   return await ownContent(deps, context, conflict, take.content, signal)
+}
+
+type Chosen = Exclude<Awaited<ReturnType<typeof judgeOf>>, Judge>
+
+/** Of one that is decided anew, a side may be in the vault alone. */
+async function ofSide(
+  deps: Deps,
+  context: RunContext,
+  winner: Contender,
+  why: string,
+  signal: AbortSignal,
+): Promise<Chosen> {
+  const vaulted = isKept(winner)
+  if (!vaulted) return { winner, vaulted, why }
+  const vault = await deps.vault(context.config)
+  if (await vault.has(winner.content as Content, signal)) return { winner, vaulted, why }
+  const reason = 'no replica has this content any more, nor has the vault'
+  return { code: 'not-kept', reason }
 }
 
 async function ownContent(
@@ -100,14 +119,14 @@ async function ownContent(
   conflict: Conflict,
   content: Content,
   signal: AbortSignal,
-): Promise<Exclude<Awaited<ReturnType<typeof judgeOf>>, Judge>> {
+): Promise<Chosen> {
   if (conflict.kind === 'drift') {
     return { code: 'undecided', reason: 'one-way, content comes from the source alone' }
   }
   const why = 'content was given'
   const has = ({ content: own }: Contender) => own !== null && compareBytes(own, content) === 'same'
   const winner = conflict.contenders.find(has)
-  if (winner) return { winner, vaulted: false, why }
+  if (winner) return { winner, vaulted: isKept(winner), why }
   const vault = await deps.vault(context.config)
   if (!(await vault.has(content, signal))) {
     return { code: 'not-kept', reason: 'the vault does not have the content that was given' }

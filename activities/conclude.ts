@@ -13,7 +13,7 @@ import type { Deps, RunContext } from './run-context.ts'
 /** Who wins, and on whose word. */
 export interface Ruling {
   winner: Contender
-  /** The winner isn't a side, but content that the vault has. */
+  /** No replica has the winner's content, but the vault. */
   vaulted: boolean
   keep?: { sides: Contender[]; as: string } | undefined
   strategy: string
@@ -77,12 +77,12 @@ export function endOf(dataset: string, { item, conflict }: ItemRecord): Conflict
 
 function resolutionOf(
   { contenders, base }: Conflict,
-  { winner, vaulted, strategy, rule, why, by, tried }: Ruling,
+  { winner, strategy, rule, why, by, tried }: Ruling,
   { names }: KeptBeside,
 ): Resolution {
   const losers = contenders.filter((one) => one !== winner)
   return {
-    ...{ strategy, rule, why, by, tried, merged: vaulted },
+    ...{ strategy, rule, why, by, tried, merged: !contenders.includes(winner) },
     winner: winner.content,
     winnerReplicas: sideOf(winner),
     losers: losers.map((one) => {

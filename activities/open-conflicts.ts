@@ -6,6 +6,7 @@ import type { Catalog, ConflictEnd, ConflictRecord, RangeRecord } from '../src/c
 import { listPageKeys } from '../src/limits.ts'
 import type { Key } from '../src/model.ts'
 import { compareKeys } from '../src/sync/keys.ts'
+import { isUndone } from '../src/sync/undone.ts'
 
 export interface OpenConflicts {
   /** Reads on, up to the last of these keys; where they are all that is looked at, from the first
@@ -55,7 +56,9 @@ export function openConflictsOf(
     get: (key) => open.get(key),
     all: () => open.values(),
     close: (key) => {
-      if (open.has(key)) closing.add(key)
+      const one = open.get(key)
+      // That the replicas agree is what a person took back: it waits for them.
+      if (one && !isUndone(one)) closing.add(key)
     },
     closed: () => {
       const end = { state: 'closed', resolution: null, conflict: null, identity: null } as const

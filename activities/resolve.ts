@@ -10,6 +10,7 @@ import type { Conflict, Moment, RunNumber, Undecided } from '../src/model.ts'
 import { madeContender } from '../src/sync/resolve.ts'
 import { decideByRules } from '../src/sync/strategies/rules.ts'
 import type { Known } from '../src/sync/strategies/verdict.ts'
+import { isKept } from '../src/sync/undone.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
 import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
@@ -135,7 +136,7 @@ async function rulingOf(
   const ruling = { ...said, strategy, why, tried }
   if (verdict.kind === 'wins') {
     const { winner, keep } = verdict
-    return { ...ruling, winner, vaulted: false, keep }
+    return { ...ruling, winner, vaulted: isKept(winner), keep }
   }
   return { ...ruling, winner: await madeOf(one, verdict.bytes), vaulted: true }
 }
@@ -188,7 +189,8 @@ async function refuse(
   { code, reason }: Refused,
   tried: Undecided[] = [],
 ): Promise<ItemRecord[]> {
-  await leaveOpen(one, tried)
+  // What is decided anew stays as it was looked at: its sides are no replica's any more.
+  if (!one.conflict.contenders.some(({ was }) => was)) await leaveOpen(one, tried)
   one.record.state = 'skipped'
   one.record.outcomes[''] = { kind: 'skipped', code, reason }
   return []

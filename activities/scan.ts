@@ -9,8 +9,9 @@ import { listPageKeys, listTriesMax, rangeKeysCut } from '../src/limits.ts'
 import type { BaselineRow, Decision, Key, Moment, Observation, RunNumber } from '../src/model.ts'
 import { compareKeys, keyProblem } from '../src/sync/keys.ts'
 import { type JoinedKey, mergeJoin } from '../src/sync/merge-join.ts'
-import { reconcile } from '../src/sync/reconcile.ts'
+import { NOTHING, reconcile } from '../src/sync/reconcile.ts'
 import { isUnchanged } from '../src/sync/unchanged.ts'
+import { decidedAnew, isAsAgreed, isUndone } from '../src/sync/undone.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { learn } from './learn.ts'
 import { listingOf, type ResumableListing } from './listing.ts'
@@ -207,7 +208,7 @@ async function decideBatch(
     }
     const asked = directive?.do === 'restore' || directive?.do === 'leave'
     if (!asked && isUnchanged(joined.row, joined.observations, context.policy.replicas)) {
-      if (directive) leave(found, { ...joined, unholdable: {}, unlearned: {} }, context, agreed)
+      if (directive) note(scan, found, { ...joined, unholdable: {}, unlearned: {} }, NOTHING)
       else tallyUnchanged(found, context)
       scan.open.close(joined.key)
       continue
@@ -234,13 +235,34 @@ function note(
   scan: Scan,
   found: Tally,
   one: TalliedKey,
-  decision: Exclude<Decision, { kind: 'need-digest' }>,
+  decided: Exclude<Decision, { kind: 'need-digest' }>,
 ): void {
+  const decision = anewOr(scan, one, decided)
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const { directive } = one
-  if (directive?.do === 'resolve' && !conflict) one.unlearned[''] = { kind: 'skipped', ...agreed }
+  if (directive?.do === 'resolve' && !conflict) one.unlearned[''] ??= { kind: 'skipped', ...agreed }
   tally(found, one, decision, scan.context)
   closeIfAgreed(scan, one, decision)
+}
+
+/** Where the replicas agree, the conflict that a person took back and decides anew. */
+function anewOr(
+  { open, context }: Scan,
+  one: TalliedKey,
+  decided: Exclude<Decision, { kind: 'need-digest' }>,
+): Exclude<Decision, { kind: 'need-digest' }> {
+  const { key, directive, row } = one
+  const record = open.get(key)
+  if (directive?.do !== 'resolve' || !record || !isUndone(record)) return decided
+  if (!isAsAgreed(row, decided)) return decided
+  const now = row?.head.run ?? null
+  if (now !== directive.head) {
+    const reason = now === null ? 'it was deleted since' : `run ${now} changed it since`
+    one.unlearned[''] = { kind: 'skipped', code: 'moved-on', reason }
+    return decided
+  }
+  const conflict = decidedAnew(record.conflict, row, observedBy(context, one.observations))
+  return { kind: 'conflict', conflict, notes: decided.notes }
 }
 
 /** Absent where the store can't hold the key: that is no absence, and nothing is put there. */
@@ -257,12 +279,12 @@ function holdable(context: RunContext, joined: JoinedKey): Record<string, string
 }
 
 function decideKey(scan: Scan, { key, row, observations }: JoinedKey): Decision {
-  const { policy } = scan.context
-  const byReplica = new Map<string, Observation>()
-  policy.replicas.forEach((name, i) => {
-    byReplica.set(name, observations[i] as Observation)
-  })
-  return reconcile(key, row, byReplica, policy, scan.moment)
+  const { context, moment } = scan
+  return reconcile(key, row, observedBy(context, observations), context.policy, moment)
+}
+
+function observedBy({ policy }: RunContext, observations: Observation[]) {
+  return new Map(policy.replicas.map((name, i) => [name, observations[i] as Observation]))
 }
 
 /** Keys whose contents can't be compared yet: what is asked for is learned, then asked again. */

@@ -189,6 +189,8 @@ export interface Contender {
   ahead?: number
   /** It is the agreed head. */
   head: boolean
+  /** Of a conflict that is decided anew: who took this side, whoever has its content now. */
+  was?: string[]
 }
 
 export type ConflictKind = 'update/update' | 'create/create' | 'update/delete' | 'drift'
@@ -255,8 +257,15 @@ export type Directive =
     }
   /** It can't be had back: listed with the reason, and left as it is. */
   | { do: 'leave'; code: SkipCode; reason: string }
-  /** An open conflict, if it is still the one that was looked at. */
-  | { do: 'resolve'; conflict: number; identity: string; take: Take }
+  /** An open conflict, if it is still the one that was looked at. `head`: of one that is decided
+   *  anew, the run of the head that this was decided on; null: the key had no row. */
+  | {
+      do: 'resolve'
+      conflict: number
+      identity: string
+      take: Take
+      head?: RunNumber | null
+    }
 
 /** How a person decides: a side (by a replica on it), content of their own, or a strategy. */
 export type Take = { replica: string } | { content: Content } | { strategy: string }

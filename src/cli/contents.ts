@@ -10,6 +10,8 @@ import type { Session } from './session.ts'
 export interface Contents {
   /** Into the vault; the content with its digests. */
   keep(bytes: Uint8Array): Promise<Content>
+  /** Whether the vault does. */
+  has(content: Content): Promise<boolean>
   /** From a replica that holds it, pinned, else from the vault. null: nobody has it any more. */
   open(dataset: string, key: Key, content: Content, sources?: Source[]): Promise<ReadResult | null>
   close(): Promise<void>
@@ -46,6 +48,7 @@ export async function openContents(
 
   return {
     keep: (bytes) => vault.putBytes(bytes, signal),
+    has: (content) => vault.has(content, signal),
     async open(dataset, key, content, sources = []) {
       // The vault first where it has it: it doesn't change under the reader.
       if (await vault.has(content, signal)) return await vault.get(content, signal)

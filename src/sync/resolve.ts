@@ -29,7 +29,7 @@ interface Side {
  * The winner as an item: adopted where it is, put (or deleted) everywhere else. null: the key
  * waits, because the winner's content can't be read now, or because it got a version in this run or
  * in a later one.
- * `vaulted`: it isn't a side, but content that the vault has.
+ * `vaulted`: no replica has it, but the vault; it may be no side, but made of them.
  */
 export function itemOf(
   conflict: Conflict,
@@ -59,7 +59,7 @@ export function itemOf(
   return {
     key: conflict.key,
     rev: conflict.rev,
-    reason: vaulted ? 'merged' : 'resolved',
+    reason: conflict.contenders.includes(winner) ? 'resolved' : 'merged',
     head,
     actions,
     sources: winner.replicas,

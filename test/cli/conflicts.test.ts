@@ -21,6 +21,7 @@ interface Shown {
   id: number
   key: string
   state: string
+  undone: boolean
   done?: boolean
   problems?: { reason: string }[]
   resolution: { by?: string; strategy: string } | null
@@ -173,6 +174,8 @@ describe('resolving', () => {
     }
     expect(await refusal(`${a?.id}`)).toBe('usage-missing-argument 2')
     expect(await refusal('--take', 'refused-one')).toBe('usage-missing-argument 2')
+    const two = [`${a?.id}`, '--take', 'refused-one', '--strategy', 'largest']
+    expect(await refusal(...two)).toBe('usage-invalid 2')
     expect(await refusal(`${a?.id}`, '--take', 'nobody')).toBe('conflict-no-such-side 2')
     expect(await refusal(`${a?.id}`, '--strategy', 'best')).toBe('strategy-unknown 2')
     expect(await refusal('99999', '--take', 'refused-one')).toBe('conflict-unknown 2')
@@ -192,21 +195,47 @@ describe('resolving', () => {
 })
 
 describe('taking back', () => {
-  it('gives what was agreed before, or the side that lost', async () => {
+  it('opens it again with its sides, to be decided anew', async () => {
     const data = await inConflict('back', ['a'])
-    const [a] = await inbox(data)
-    const id = `${a?.id}`
-    await field.tidemark(data, 'conflicts', 'resolve', id, '--take', 'back-one')
-    expect(
-      (await field.tidemark(data, 'conflicts', 'resolve', id, '--take', 'back-two')).code,
-    ).toBe(0)
-    expect([at(data.one, 'a'), at(data.two, 'a')]).toEqual(Array(2).fill('the other of a\n'))
-    const changed = await field.tidemark(data, 'conflicts', 'undo', id)
-    expect(changed.stderr).toContain('[conflict-not-undoable]')
-    const again = await inConflict('undone', ['a'], { history: { when: 'agreed' } })
-    const [b] = await inbox(again)
-    await field.tidemark(again, 'conflicts', 'resolve', `${b?.id}`, '--take', 'undone-one')
-    expect((await field.tidemark(again, 'conflicts', 'undo', `${b?.id}`)).code).toBe(0)
-    expect([at(again.one, 'a'), at(again.two, 'a')]).toEqual(Array(2).fill('base of a\n'))
+    const id = `${(await inbox(data))[0]?.id}`
+    const both = () => [at(data.one, 'a'), at(data.two, 'a')]
+    const resolve = (...args: string[]) =>
+      field.tidemark(data, 'conflicts', 'resolve', id, '--take', ...args)
+    const undo = () => field.tidemark(data, 'conflicts', 'undo', id)
+    expect((await undo()).stderr).toContain('[conflict-not-undoable]')
+    await resolve('back-one')
+    const undone = await undo()
+    expect(undone.stdout).toContain(`tidemark conflicts resolve ${id} --take REPLICA`)
+    expect(undone.code).toBe(0)
+    expect((await field.tidemark(data, 'sync', 'back')).code).toBe(4)
+    expect(both()).toEqual(Array(2).fill('one of a\n'))
+    expect(await inbox(data)).toMatchObject([{ id: Number(id), state: 'open', undone: true }])
+    const shown = await field.tidemark(data, 'conflicts', 'show', id)
+    expect(shown.stdout).toContain('taken back')
+    expect(shown.stdout).toContain('+the other of a')
+    expect((await resolve('back-two')).code).toBe(0)
+    expect(both()).toEqual(Array(2).fill('the other of a\n'))
+    expect((await field.tidemark(data, 'sync', 'back')).code).toBe(0)
+    const told = await field.tidemark(data, 'conflicts', 'history', 'back', '--key', 'a')
+    expect(told.stdout).toMatch(
+      /conflict-resolved.*\n.*conflict-reopened .*@.*\n.*conflict-resolved/,
+    )
+  })
+
+  it('decides one anew at once; over what came later only where that is said', async () => {
+    const data = await inConflict('anew', ['a'])
+    const id = `${(await inbox(data))[0]?.id}`
+    const both = () => [at(data.one, 'a'), at(data.two, 'a')]
+    const resolve = (...args: string[]) =>
+      field.tidemark(data, 'conflicts', 'resolve', id, '--take', ...args)
+    await resolve('anew-one')
+    expect((await resolve('anew-two')).code).toBe(0)
+    expect(both()).toEqual(Array(2).fill('the other of a\n'))
+    writeFileSync(join(data.one, 'a'), 'came later\n')
+    expect((await field.tidemark(data, 'sync', 'anew')).code).toBe(0)
+    expect((await resolve('anew-one')).stderr).toContain('[conflict-overtaken]')
+    expect(both()).toEqual(Array(2).fill('came later\n'))
+    expect((await resolve('anew-one', '--overwrite-later')).code).toBe(0)
+    expect(both()).toEqual(Array(2).fill('one of a\n'))
   })
 })

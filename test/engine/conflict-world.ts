@@ -96,8 +96,10 @@ export async function conflictWorld(
     async decide(key, take) {
       const [conflict] = (await conflicts()).filter((one) => one.key === key)
       const { id = 0, identity = '' } = conflict ?? {}
+      const row = (await engine.catalog.getBaseline('data', [key])).get(key)
+      const anew = conflict?.resolution ? { head: row?.head.run ?? null } : {}
       const request = await engine.catalog.createRequest('data', { kind: 'resolve' }, 'me@here', 1)
-      const directive = { do: 'resolve', conflict: id, identity, take } as const
+      const directive = { do: 'resolve', conflict: id, identity, take, ...anew } as const
       await engine.catalog.addRequestKeys(request, [{ key, directive }])
       await engine.catalog.endSelection(request)
       return request

@@ -3,6 +3,7 @@ import type { AuditRow, Catalog, ConflictRecord } from '../../catalog/catalog.ts
 import { EXIT } from '../../errors.ts'
 import type { Content } from '../../model.ts'
 import { ALGORITHMS } from '../../sync/content.ts'
+import { isUndone } from '../../sync/undone.ts'
 import { wordsOf } from '../audit/log.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { csvLine } from '../csv.ts'
@@ -92,12 +93,13 @@ function cellsOf(one: ConflictRecord): (string | number | null)[] {
 
 function linesOf(output: Output, one: ConflictRecord, events: AuditRow[]): string[] {
   const { id, dataset, key, kind, state, resolution, openedAt, openedRun, endedAt, endedRun } = one
-  const ended = endedAt === null ? '' : `  ${state} ${time(endedAt)} (run ${endedRun})`
+  const how = isUndone(one) ? 'resolved, taken back since,' : state
+  const ended = endedAt === null ? '' : `  ${how} ${time(endedAt)} (run ${endedRun})`
   const winners = resolution?.winnerReplicas.join(', ') || 'what was made of them'
-  const how = resolution ? `  ${resolution.strategy}, by ${byOf(one)}: ${winners} won` : ''
+  const decided = resolution ? `  ${resolution.strategy}, by ${byOf(one)}: ${winners} won` : ''
   const opened = `opened ${time(openedAt)} (run ${openedRun})`
   const name = output.paint('bold', printable(`${dataset}:${key}`))
-  const head = `${String(id).padStart(5)}  ${name}  ${kind}  ${opened}${printable(ended + how)}`
+  const head = `${String(id).padStart(5)}  ${name}  ${kind}  ${opened}${printable(ended + decided)}`
   const told = events.map(
     (row) => `       ${time(row.at)}  ${row.what}  ${printable(`by ${row.by}: ${wordsOf(row)}`)}`,
   )

@@ -11,6 +11,7 @@ import { type ServedSession, serve } from '../serve.ts'
 import { datasetNamed, openSession, type Session } from '../session.ts'
 import { conflictsOf, wantedOf } from './filter.ts'
 import { type Decided, decide, takeOf } from './take.ts'
+import { reopen } from './undo.ts'
 import { shownConflict, sidesWords } from './words.ts'
 
 /** In a preview; `--json` has all. */
@@ -103,7 +104,7 @@ async function preview(
 }
 
 /** A request and a run for each dataset: it looks at those keys alone, beside any other run. */
-export async function carryOut(
+async function carryOut(
   context: CommandContext,
   session: ServedSession,
   decided: Decided[],
@@ -112,6 +113,7 @@ export async function carryOut(
   const results: unknown[] = []
   for (const [dataset, of] of Map.groupBy(decided, ({ record }) => record.dataset)) {
     datasetNamed(session.config, dataset)
+    for (const { record, reopens } of of) if (reopens) await reopen(session, record, context.by)
     const request = await storeRequest(context, session, dataset, of)
     const run = await followRun(context, session, { dataset, mode: 'sync', request })
     const report = await reportOf(session.catalog, run, { strict: true })

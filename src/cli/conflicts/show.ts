@@ -117,7 +117,7 @@ function print(
     output.line('  or --content FILE, or --strategy NAME')
   } else if (state === 'resolved') {
     output.line(`another side after all: tidemark conflicts resolve ${id} --take REPLICA`)
-    output.line(`as it was agreed before: tidemark conflicts undo ${id}`)
+    output.line(`open again, to be decided anew: tidemark conflicts undo ${id}`)
     output.line(`a side's bytes: tidemark conflicts cat ${id} REPLICA`)
   }
 }

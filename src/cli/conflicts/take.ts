@@ -1,18 +1,20 @@
 /** How a person decides a conflict: which side, what content, or by which strategy. */
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Catalog, ConflictRecord } from '../../catalog/catalog.ts'
+import type { ConflictRecord } from '../../catalog/catalog.ts'
 import { namedStrategy, plainNames } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { MIB } from '../../limits.ts'
 import type { Contender, Content, Directive, RunNumber, Take } from '../../model.ts'
 import { sideOf } from '../../sync/strategies/choose.ts'
+import { isUndone } from '../../sync/undone.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { openContents } from '../contents.ts'
 import { bytes, printable } from '../output.ts'
 import { datasetNamed, type Session } from '../session.ts'
+import { inAnother } from './undo.ts'
 
-/** How it is to be decided; `overwriteLater`: of one that was resolved, whatever came since. */
+/** `overwriteLater`: of one that was resolved before, whatever came since. */
 export interface Given {
   take: Take
   overwriteLater: boolean
@@ -20,6 +22,8 @@ export interface Given {
 
 export interface Decided {
   record: ConflictRecord
+  /** It is resolved, and opened again to be decided so. */
+  reopens: boolean
   directive: Directive
   /** `takes what aws has (1.2 KiB)`. */
   words: string
@@ -36,9 +40,16 @@ export async function takeOf(
   one: boolean,
 ): Promise<Take> {
   const { take, content, strategy } = options
-  const given = [take, content, strategy].filter((value) => typeof value === 'string')
+  const ways = { take, content, strategy }
+  const given = Object.entries(ways).flatMap(([name, value]) =>
+    typeof value === 'string' ? [`--${name}`] : [],
+  )
   if (given.length !== 1) {
-    throw new UserError('usage-missing-argument', 'how is it to be resolved?', {
+    const [code, words] =
+      given.length === 0
+        ? ['usage-missing-argument', 'how is it to be resolved?']
+        : ['usage-invalid', `${given.join(' and ')} were given: it is resolved in one way`]
+    throw new UserError(code, words, {
       next: 'Give one of --take REPLICA, --content FILE, --strategy NAME',
     })
   }
@@ -93,10 +104,11 @@ export async function decide(
   if (kind === 'drift') refuseDrift(record, take)
   if ('strategy' in take) checkStrategy(session, record, take.strategy)
   const side = 'replica' in take ? sideAt(record, take.replica) : null
-  if (state === 'resolved') return await decideAgain(session, record, given, side)
+  const anew = state === 'resolved' || isUndone(record) ? await headOf(session, record, given) : {}
   return {
     record,
-    directive: { do: 'resolve', conflict: id, identity, take },
+    reopens: state === 'resolved',
+    directive: { do: 'resolve', conflict: id, identity, take, ...anew },
     words: wordsOf(take, side),
   }
 }
@@ -139,50 +151,33 @@ function refuseDrift({ id, conflict, dataset, key }: ConflictRecord, take: Take)
   })
 }
 
-/** Decided before: a side that lost is taken after all, if nothing happened to the key since. */
-async function decideAgain(
+/** Decided before, and anew if nothing happened to the key since. `head`: null where it is gone,
+ *  and everybody confirmed that. */
+async function headOf(
   { catalog }: Session,
   record: ConflictRecord,
-  { take, overwriteLater }: Given,
-  side: Contender | null,
-): Promise<Decided> {
-  if (side === null || !('replica' in take)) {
-    throw notOpen(record, 'resolved; another of its sides can be taken: --take REPLICA')
-  }
-  const { head, later } = await sinceThen(catalog, record)
-  if (later && !overwriteLater) {
-    throw notOpen(record, 'resolved, and the key has changed since', laterWords)
-  }
-  const directive: Directive = {
-    do: 'restore',
-    content: side.content,
-    from: null,
-    head,
-  }
-  return { record, directive, words: wordsOf(take, side) }
-}
-
-/** Where the key is now: its head's run (null: it is gone, and everybody confirmed that), and
- *  whether anything became of it since the conflict ended. */
-export async function sinceThen(
-  catalog: Catalog,
-  { dataset, key, endedRun }: ConflictRecord,
-): Promise<{ head: RunNumber | null; later: boolean }> {
+  { overwriteLater }: Given,
+): Promise<{ head: RunNumber | null }> {
+  const { id, dataset, key, endedRun } = record
+  const [other] = await catalog.findConflicts({ dataset, key, states: ['open'], limit: 1 })
+  if (other && other.id !== id) throw inAnother(record, other.id)
   const row = (await catalog.getBaseline(dataset, [key])).get(key)
   const [newest] = await catalog.linesOfKey(dataset, key, { limit: 1 })
-  return { head: row?.head.run ?? null, later: (newest?.version.run ?? 0) > (endedRun ?? 0) }
+  const later = newest?.version.run ?? 0
+  if (later > (endedRun ?? 0) && !overwriteLater) {
+    throw new UserError('conflict-overtaken', `run ${later} changed the key of conflict ${id}`, {
+      where: `${dataset}: ${printable(key)}`,
+      next: 'To overwrite what came later (the vault keeps it): --overwrite-later',
+      exit: EXIT.unreachable,
+    })
+  }
+  return { head: row?.head.run ?? null }
 }
 
-const laterWords = 'To overwrite what came later (the vault keeps it): --overwrite-later'
-
-function notOpen(
-  { id, dataset, key }: ConflictRecord,
-  why: string,
-  next = `See: tidemark conflicts show ${id}; older versions: tidemark log ${dataset}`,
-): UserError {
+function notOpen({ id, dataset, key }: ConflictRecord, why: string): UserError {
   return new UserError('conflict-not-open', `conflict ${id} is ${why}`, {
     where: `${dataset}: ${printable(key)}`,
-    next,
+    next: `See: tidemark conflicts show ${id}; older versions: tidemark log ${dataset}`,
     exit: EXIT.unreachable,
   })
 }

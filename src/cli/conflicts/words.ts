@@ -2,6 +2,7 @@
 import type { ConflictRecord } from '../../catalog/catalog.ts'
 import type { Contender } from '../../model.ts'
 import { sideOf } from '../../sync/strategies/choose.ts'
+import { isUndone } from '../../sync/undone.ts'
 import { bytes, time } from '../output.ts'
 import { whyOpen } from '../run-report.ts'
 
@@ -21,6 +22,10 @@ export function sidesWords({ conflict }: ConflictRecord): string {
 /** `open since …`, `resolved … by …`. */
 export function stateWords(record: ConflictRecord): string {
   const { state, openedAt, endedAt, resolution, conflict } = record
+  if (isUndone(record)) {
+    const when = time(endedAt ?? 0)
+    return `open again: how ${resolution?.strategy} had decided it ${when} was taken back`
+  }
   if (state === 'open') {
     const why = whyOpen(conflict)
     return `open since ${time(openedAt)}${why ? `: ${why}` : ''}`
@@ -36,6 +41,7 @@ export function shownConflict(record: ConflictRecord) {
   return {
     ...rest,
     identity,
+    undone: isUndone(record),
     openedAt: new Date(openedAt).toISOString(),
     endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
     undecided: conflict.undecided ?? [],

@@ -74,8 +74,8 @@ export function keepBoth(contenders: Conflict['contenders'], as: string): Word {
 }
 
 /** Who takes this side, by name. */
-export function sideOf({ replicas, deletedAt }: Contender): string[] {
-  return [...replicas.map(({ replica }) => replica), ...deletedAt].sort(compareKeys)
+export function sideOf({ replicas, deletedAt, was }: Contender): string[] {
+  return was ?? [...replicas.map(({ replica }) => replica), ...deletedAt].sort(compareKeys)
 }
 
 const survives = 'an update survives a delete'
