@@ -39,6 +39,14 @@ export interface MemoryStore {
   clock: () => number
   /** Instead of the usual ones, for connectors that are made from now on. */
   traits: Partial<Traits>
+  /** Instead of a counter of writes: a name of what is written over `before`. */
+  tokenOf: ((written: Omit<MemoryEntry, 'token'>, before: MemoryEntry | undefined) => Token) | null
+  /** What is shown of an entry's token: a file's may be unsettled for a while. */
+  shown(entry: MemoryEntry): Token
+  /** Which digests are kept beside an entry, to be shown: all, unless said otherwise. */
+  keeps(digests: Digests, size: number): Digests
+  /** Why a name can't lie beside those that are there (`a` beside `a/b`); null: it can. */
+  refuses(name: string): string | null
   /** The root is gone. */
   missing: boolean
   faults: Fault[]
@@ -81,6 +89,10 @@ function newStore(): MemoryStore {
     id: randomUUID(),
     clock: Date.now,
     traits: {},
+    tokenOf: null,
+    shown: ({ token }) => token,
+    keeps: (digests) => digests,
+    refuses: () => null,
     missing: false,
     faults: [],
     writes: new Map(),
@@ -94,8 +106,11 @@ function newStore(): MemoryStore {
     put(name, bytes, metadata = {}, digests = digestsOf(bytes)) {
       if (!entries.has(name)) sorted.splice(lowerBound(sorted, name), 0, name)
       const modifiedAt = store.clock()
-      const token = { id: `g${++generation}`, at: modifiedAt }
-      const entry = { token, modifiedAt, bytes: Buffer.from(bytes), digests, metadata }
+      const kept = store.keeps(digests, bytes.length)
+      const written = { modifiedAt, bytes: Buffer.from(bytes), digests: kept, metadata }
+      const counted = { id: `g${++generation}`, at: modifiedAt }
+      const token = store.tokenOf?.(written, entries.get(name)) ?? counted
+      const entry = { token, ...written }
       entries.set(name, entry)
       return entry
     },

@@ -135,7 +135,8 @@ function refuseCancelled(
 }
 
 function entryOf(place: Place, key: Key, held: MemoryEntry): Entry {
-  const { token, modifiedAt, bytes, digests, metadata } = held
+  const { modifiedAt, bytes, digests, metadata } = held
+  const token = place.store.shown(held)
   const entry: Entry = { key, token, modifiedAt, size: bytes.length, digests }
   return place.traits.carriesMetadata ? { ...entry, metadata } : entry
 }
@@ -314,13 +315,19 @@ async function commit(
   options: CommitOptions,
 ): Promise<Entry> {
   const { store, prefix, traits } = place
-  await options.beforeCommit()
-  await store.fault({ location: place.location, operation, key, when: 'commit' })
-  refuseCancelled(place, operation, key, options.signal)
   const conditional = expect ? traits.conditionalOverwrite : traits.conditionalCreate
-  if (conditional && store.get(prefix + key)?.token.id !== expect?.id) {
+  const check = () => {
+    if (store.get(prefix + key)?.token.id === expect?.id) return
     throw failure(place, 'changed-meanwhile', operation, key, 'another token')
   }
+  await options.beforeCommit()
+  // Just before, where the store itself can't: what others write behind this is lost.
+  if (!conditional) check()
+  await store.fault({ location: place.location, operation, key, when: 'commit' })
+  refuseCancelled(place, operation, key, options.signal)
+  if (conditional) check()
+  const refused = store.refuses(prefix + key)
+  if (refused !== null) throw failure(place, 'cannot-hold', operation, key, refused)
   const held = store.put(prefix + key, content.bytes, content.metadata, content.digests)
   store.writes.set(prefix + key, (store.writes.get(prefix + key) ?? 0) + 1)
   return entryOf(place, key, held)
@@ -333,14 +340,17 @@ async function remove(
   options: CommitOptions,
 ): Promise<void> {
   const { store, prefix, traits } = place
-  await options.beforeCommit()
-  await store.fault({ location: place.location, operation: 'remove', key, when: 'commit' })
-  refuseCancelled(place, 'remove', key, options.signal)
-  const held = store.get(prefix + key)
-  if (!held) throw failure(place, 'not-found', 'remove', key, 'no such key')
-  if (traits.conditionalDelete && held.token.id !== expect.id) {
+  const check = () => {
+    const held = store.get(prefix + key)
+    if (!held) throw failure(place, 'not-found', 'remove', key, 'no such key')
+    if (held.token.id === expect.id) return
     throw failure(place, 'changed-meanwhile', 'remove', key, 'another token')
   }
+  await options.beforeCommit()
+  if (!traits.conditionalDelete) check()
+  await store.fault({ location: place.location, operation: 'remove', key, when: 'commit' })
+  refuseCancelled(place, 'remove', key, options.signal)
+  if (traits.conditionalDelete) check()
   store.remove(prefix + key)
 }
 

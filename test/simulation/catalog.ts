@@ -1,0 +1,84 @@
+/** One catalog for all seeds of a process: emptied between them, its statements stay prepared. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Catalog } from '../../src/catalog/catalog.ts'
+import { openCatalog } from '../../src/catalog/open.ts'
+import { type Machine, owners } from './machine.ts'
+
+export interface Shared {
+  catalog: Catalog
+  /** As on its first day. */
+  empty(id: string): void
+  /** All of its rows, as text. */
+  dump(): string
+  close(): Promise<void>
+}
+
+export async function openShared(clock: () => number): Promise<Shared> {
+  const memory = '/dev/shm'
+  const folder = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'tidemark-simulated-'))
+  const path = join(folder, 'catalog.db')
+  const catalog = await openCatalog(`sqlite:${path}`, clock)
+  // The one dataset of all stories: its number is remembered by who has the catalog open.
+  await catalog.noteReplicas('data', [])
+  const database = new DatabaseSync(path)
+  database.exec('pragma synchronous = off')
+  const tables = database
+    .prepare("select name from sqlite_master where type = 'table' order by name")
+    .all()
+    .map(({ name }) => String(name))
+    .filter((name) => !name.startsWith('sqlite_'))
+  const fixed = ['catalog_version', 'counters', 'datasets']
+  const wiped = tables.filter((name) => !fixed.includes(name))
+  const counters = database.prepare('select name, value from counters').all()
+  const clear = wiped.map((name) => database.prepare(`delete from ${name}`))
+  const reset = database.prepare('update counters set value = ? where name = ?')
+  const name = database.prepare('update catalog_version set id = ?')
+  const live = database.prepare('update datasets set live = 0')
+  return {
+    catalog,
+    empty(id) {
+      database.exec('begin immediate')
+      for (const one of clear) one.run()
+      for (const { name, value } of counters) reset.run(value ?? 0, name ?? '')
+      live.run()
+      name.run(id)
+      database.exec('commit')
+    },
+    dump: () =>
+      tables
+        .map((name) => JSON.stringify([name, database.prepare(`select * from ${name}`).all()]))
+        .join('\n'),
+    async close() {
+      database.close()
+      await catalog.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Each call is a point: before it, and behind it where it wrote. A worker may be killed at both. */
+export function atPoints(catalog: Catalog, machine: Machine, trouble: () => void): Catalog {
+  const known = new Map<string, unknown>()
+  return new Proxy(catalog, {
+    get(target, name: string) {
+      const found = known.get(name)
+      if (found) return found
+      const method = target[name as keyof Catalog] as (...given: unknown[]) => Promise<unknown>
+      const call = async (...given: unknown[]) => {
+        await machine.point(`catalog ${name}`, 0)
+        if (owners.getStore()) trouble()
+        const answer = await method(...given)
+        if (writes.test(name)) await machine.point(`catalog ${name} done`)
+        return answer
+      }
+      known.set(name, call)
+      return call
+    },
+  })
+}
+
+const writes =
+  /^(put|set|drop|note|create|add|end|update|lose|claim$|commit|settle|copy|open|keep|wrote)/

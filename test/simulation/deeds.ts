@@ -1,0 +1,106 @@
+/** What people do with Tidemark itself, between runs: as the commands do it. */
+import type { Directive, Request } from '../../src/model.ts'
+import { sideOf } from '../../src/sync/strategies/choose.ts'
+import { collectVault } from '../../src/vault/collect.ts'
+import type { Director } from './play.ts'
+import type { Deed } from './scenario.ts'
+import { commandDeps } from './world.ts'
+
+export async function doDeed(director: Director, what: Deed): Promise<void> {
+  const { world, oracle } = director
+  world.machine.trace(`deed: ${JSON.stringify(what)}`)
+  world.count(`deed ${what.deed}`)
+  switch (what.deed) {
+    case 'exclude':
+      oracle.disturbed()
+      world.exclude = what.patterns
+      return await world.configure()
+    case 'leave':
+      if (what.at === 0 || world.members.size < 3) return
+      oracle.disturbed()
+      world.members.delete(what.at)
+      return await world.configure()
+    case 'join':
+      oracle.disturbed()
+      world.members.add(what.at)
+      return await world.configure()
+    case 'offline':
+      world.offline.set(what.at, what.rounds)
+      return
+    case 'approve':
+      return await approve(director)
+    case 'decide':
+      return await decide(director, what)
+    case 'restore':
+    case 'undo':
+      return await goBack(director, what)
+    case 'gc':
+      return await collect(director, what.hours)
+  }
+}
+
+async function approve(director: Director): Promise<void> {
+  const { world, oracle } = director
+  const runs = await world.shared.catalog.listRuns({ dataset: 'data', limit: 5 })
+  const held = runs.find(({ state }) => state === 'held')
+  if (!held) return
+  oracle.asked()
+  await director.run({ mode: 'approve', base: held.run })
+}
+
+async function decide(
+  director: Director,
+  { nth, side }: Extract<Deed, { deed: 'decide' }>,
+): Promise<void> {
+  const { world, oracle } = director
+  const { catalog } = world.shared
+  const open = await catalog.openConflicts({ dataset: 'data', after: 0, limit: 10 })
+  const record = open[nth % Math.max(1, open.length)]
+  const contenders = record?.conflict.contenders ?? []
+  const chosen = contenders[side % Math.max(1, contenders.length)]
+  const replica = chosen && sideOf(chosen)[0]
+  if (!record || replica === undefined) return
+  oracle.asked()
+  const { id: conflict, identity, key } = record
+  const directive: Directive = { do: 'resolve', conflict, identity, take: { replica } }
+  const at = world.machine.now()
+  const request = await catalog.createRequest('data', { kind: 'resolve' }, 'ada@host', at)
+  await catalog.addRequestKeys(request, [{ key, directive }])
+  await catalog.endSelection(request)
+  await director.run({ request })
+}
+
+async function goBack(
+  director: Director,
+  { deed, back, overwriteLater }: Extract<Deed, { deed: 'restore' | 'undo' }>,
+): Promise<void> {
+  const { world, oracle } = director
+  const { catalog } = world.shared
+  const runs = await catalog.listRuns({ dataset: 'data', limit: 10 })
+  const run = runs.filter(({ mode }) => mode !== 'plan')[back]?.run
+  if (run === undefined) return
+  oracle.asked()
+  const more = { prefix: '', overwriteLater }
+  const request: Request =
+    deed === 'undo'
+      ? { kind: 'undo', run, ...more }
+      : { kind: 'restore', to: { beforeRun: run }, ...more }
+  const id = await catalog.createRequest('data', request, 'ada@host', world.machine.now())
+  const plan = await director.run({ mode: 'plan', request: id })
+  if (plan.state === 'planned') await director.run({ mode: 'apply', base: plan.run })
+}
+
+async function collect({ world }: Director, hours: number): Promise<void> {
+  const { locations, catalog, clock } = commandDeps(world)
+  world.machine.advance(hours * 3_600_000)
+  const options = { type: 'memory', store: 'vault', prefix: '' } as const
+  const store = await locations.openOptions('vault', options, null)
+  const work = collectVault(
+    { store, catalog, place: null, clock },
+    {
+      retentionOf: () => ({ versions: null, keepMs: null }),
+      ...{ dryRun: false, by: 'ada@host', signal: new AbortController().signal },
+    },
+  )
+  await work
+}

@@ -1,0 +1,289 @@
+/**
+ * What must hold, whatever happens. Asked at every change of a store, at the end of every run, and
+ * when all is quiet. It knows what users did and what lies in the stores, and asks the engine for
+ * nothing but its reports.
+ */
+import { createHash } from 'node:crypto'
+import type { MemoryEntry } from '../../connectors/memory-store.ts'
+import type { RunRecord } from '../../src/catalog/catalog.ts'
+import type { Key } from '../../src/model.ts'
+import { compileFilter } from '../../src/sync/filter.ts'
+import { keyProblem } from '../../src/sync/keys.ts'
+import type { Operation } from './operations.ts'
+import { type Change, type Replica, seenAs, shaOf } from './stores.ts'
+import type { World } from './world.ts'
+
+/** A promise that was broken; `promise` names it, and shrinking keeps to it. */
+export class Broken extends Error {
+  override name = 'Broken'
+  readonly promise: string
+  constructor(promise: string, words: string) {
+    super(`${promise}: ${words}`)
+    this.promise = promise
+  }
+}
+
+export interface Oracle {
+  /** Before a user's operation. */
+  acting(operation: Operation): void
+  changed(change: Change): void
+  /** What makes it hard to say what should become of keys, until all is quiet again. */
+  disturbed(): void
+  /** Any key may go now: a person asked for it. */
+  asked(): void
+  runBegins(): void
+  runEnds(record: RunRecord, clean: boolean): Promise<void>
+  /** When nothing more was to be done. */
+  quiet(): Promise<void>
+  throwIfBroken(): void
+}
+
+interface Known {
+  /** Who changed it since all replicas were equal, by name. */
+  touched: Set<string>
+  /** What the last user to do so left there; null: nothing. */
+  left: string | null
+  /** What all had when all was quiet. */
+  agreed: string | null
+  /** Contents that users took away. */
+  removed: Set<string>
+  /** Contents that anybody ever put. */
+  ever: Set<string>
+}
+
+export function createOracle(world: World): Oracle {
+  const keys = new Map<Key, Known>()
+  const broken: Broken[] = []
+  let disturbed = false
+  let asked = false
+  let journalAt = 0
+  /** Keys of replicas that were emptied at once, by a user: each needs a person's word. */
+  const emptied = new Map<string, Set<Key>>()
+  const doubtful: { key: Key; names: string[]; words: string }[] = []
+  /** Digests and keys of all that any catalog said was agreed. */
+  const agreed = new Set<string>()
+  let emptying: string | null = null
+
+  const fail = (promise: string, words: string) => {
+    broken.push(new Broken(promise, words))
+    world.machine.trace(`BROKEN ${promise}: ${words}`)
+  }
+
+  function known(key: Key): Known {
+    const fresh = { touched: new Set<string>(), left: null, agreed: null }
+    const found = keys.get(key) ?? { ...fresh, removed: new Set<string>(), ever: new Set<string>() }
+    keys.set(key, found)
+    return found
+  }
+
+  // ── one change ────────────────────────────────────────────────────────────────────────────────
+
+  function userChanged({ store, key, before, to }: Change): void {
+    const one = known(key)
+    one.touched.add(store.name)
+    one.left = shaOf(to)
+    if (before) one.removed.add(shaOf(before) as string)
+    if (to) one.ever.add(shaOf(to) as string)
+    if (to && emptying === null) emptied.delete(store.name)
+  }
+
+  function tidemarkChanged(change: Change): void {
+    const { store, key, before, to, step } = change
+    if (to) known(key).ever.add(shaOf(to) as string)
+    if (!before) return
+    const since = store.windows.get(key) ?? Number.POSITIVE_INFINITY
+    const written = store.written.get(before)
+    const inWindow = store.kind === 'bare' && written?.by === 'user' && written.step >= since
+    const was = shaOf(before) as string
+    if (!inWindow && !store.shown.has(seenAs(key, before))) {
+      fail('I1 no blind write', `${key} at ${store.name} was never looked at (step ${step})`)
+    }
+    if (to === null) removedByTidemark(change, was)
+    if (was !== shaOf(to) && !inWindow && before.bytes.length > 0) keptSomewhere(change, was)
+  }
+
+  function keptSomewhere({ store, key, before }: Change, was: string): void {
+    const elsewhere = world.replicas.some(({ store: other }) =>
+      other.names().some((name) => {
+        const entry = other.get(name)
+        return entry?.bytes.length === before?.bytes.length && shaOf(entry) === was
+      }),
+    )
+    if (elsewhere || inVault(before as MemoryEntry, was)) return
+    const words = `${key} at ${store.name}: its content was nowhere else`
+    if (world.scenario.dataset.history.content !== 'off') fail('I2 no content is lost', words)
+    // Without history, what was agreed once may go: the run's lines will tell.
+    else if (before) doubtful.push({ key, names: [was, md5Of(before)], words })
+  }
+
+  function inVault(entry: MemoryEntry, sha: string): boolean {
+    return world.vault.names().some((name) => {
+      if (name.includes(`/${sha}-`)) return true
+      return name.includes('/md5/') && name.includes(`/${md5Of(entry)}-`)
+    })
+  }
+
+  async function checkDoubtful(): Promise<void> {
+    if (world.scenario.dataset.history.content !== 'off') return
+    const lines = await world.shared.catalog.linesOfDataset('data', { limit: 1_000 })
+    for (const { key, version } of lines) {
+      const { sha256, md5 } = version.content?.digests ?? {}
+      for (const digest of [sha256, md5]) if (digest) agreed.add(`${digest} ${key}`)
+    }
+    for (const { key, names, words } of doubtful.splice(0)) {
+      if (names.some((name) => agreed.has(`${name} ${key}`))) continue
+      fail('I2 no content is lost', `${words}, and never agreed`)
+    }
+  }
+
+  function removedByTidemark({ store, key }: Change, was: string): void {
+    if (asked) return
+    const { removed, touched } = known(key)
+    if (removed.size === 0) {
+      fail('I3 only users delete', `${key} at ${store.name}: no user ever took it away`)
+      return
+    }
+    const others = [...emptied].filter(([name, gone]) => name !== store.name && gone.has(key))
+    if (others.length > 0 && touched.size === 1) {
+      const [name] = others[0] as [string, Set<Key>]
+      fail('I3 an emptied replica deletes nothing', `${key} at ${store.name}: ${name} was emptied`)
+    }
+    void was
+  }
+
+  // ── a run ─────────────────────────────────────────────────────────────────────────────────────
+
+  function checkCounts(record: RunRecord): void {
+    const done = world.journal.slice(journalAt).filter(({ by }) => by === 'tidemark')
+    const puts = done.filter(({ to }) => to !== null)
+    const deletes = new Set(done.filter(({ to }) => to === null).map(({ key }) => key))
+    const bytes = puts.reduce((sum, { to }) => sum + (to?.bytes.length ?? 0), 0)
+    const { counts } = record
+    const same =
+      counts.puts === puts.length && counts.deletes === deletes.size && counts.bytes === bytes
+    if (same) return
+    const said = `${counts.puts} puts (${counts.bytes} bytes), ${counts.deletes} deletes`
+    const was = `${puts.length} puts (${bytes} bytes), ${deletes.size} deletes`
+    fail('reports are true', `run ${record.run} says ${said}; at the stores: ${was}`)
+  }
+
+  // ── quiet ─────────────────────────────────────────────────────────────────────────────────────
+
+  const members = (): Replica[] => world.replicas.filter(({ index }) => world.members.has(index))
+
+  const holdable = ({ store }: Replica, key: Key): boolean =>
+    store.get(key) !== undefined ||
+    (store.refuses(key) === null && (!store.traits.keys || !keyProblem(key, store.traits.keys)))
+
+  async function quiet(): Promise<void> {
+    const { catalog } = world.shared
+    const conflicts = await catalog.openConflicts({ dataset: 'data', after: 0, limit: 1_000 })
+    const open = new Map(conflicts.map((one) => [one.key, one]))
+    const selects = compileFilter([], world.exclude)
+    const names = new Set(world.replicas.flatMap(({ store }) => [...store.names()]))
+    for (const key of [...keys.keys()]) names.add(key)
+    for (const { key } of conflicts) checkConflict(key)
+    for (const key of [...names].sort()) {
+      if (!selects(key) || open.has(key)) {
+        keys.get(key)?.touched.add('?').add('??')
+        continue
+      }
+      checkKey(key)
+    }
+    disturbed = false
+  }
+
+  function checkConflict(key: Key): void {
+    const { dataset } = world.scenario
+    const [rule] = dataset.rules
+    const { strategy } = rule ?? {}
+    const left =
+      dataset.direction === 'one-way'
+        ? dataset.drift === 'conflict'
+        : strategy?.name === 'manual' || (strategy?.name === 'merge' && !strategy.otherwise)
+    if (!left) fail('conflicts are decided', `${key} stays open under ${strategy?.name}`)
+    const contents = new Set(members().map(({ store }) => shaOf(store.get(key))))
+    if (contents.size < 2) fail('open conflicts are real', `all replicas agree on ${key}`)
+  }
+
+  function checkKey(key: Key): void {
+    const one = known(key)
+    const { direction, drift, delete: carriedOn } = world.scenario.dataset
+    const places = members()
+    const held = places.map(({ store }) => shaOf(store.get(key)))
+    const [first] = held
+    const equal = held.every((sha) => sha === first)
+    const blocked = places.some((place) => !holdable(place, key))
+    if (direction === 'one-way') {
+      const lenient = drift === 'keep' || first === null || carriedOn === 'never'
+      if (!equal && !blocked && !lenient) {
+        fail('I7 convergence', `${key}: ${wordsOf(places, key)}`)
+      }
+    } else if (!equal && !blocked) fail('I7 convergence', `${key}: ${wordsOf(places, key)}`)
+    checkOutcome(key, one, held, blocked)
+    if (equal) {
+      one.agreed = first ?? null
+      one.touched.clear()
+    } else one.touched.add('?').add('??')
+  }
+
+  /** Where one side alone changed a key, what it left is what there is; untouched keys stay. */
+  function checkOutcome(key: Key, one: Known, held: (string | null)[], blocked: boolean): void {
+    const { direction } = world.scenario.dataset
+    for (const sha of held) {
+      if (sha !== null && !one.ever.has(sha)) fail('nothing is made up', `${key} holds ${sha}`)
+    }
+    if (disturbed || blocked || one.touched.size > 1) return
+    // A loser's own name: nobody's but Tidemark's, until it is agreed.
+    if (one.touched.size === 0 && one.agreed === null && one.left === null) return
+    const [toucher] = one.touched
+    if (direction === 'one-way' && toucher !== members()[0]?.name) return
+    const expected = toucher === undefined ? one.agreed : one.left
+    if (held.every((sha) => sha === expected)) return
+    const words = `${toucher ?? 'nobody'} left ${short(expected)}`
+    fail('one side’s change is everybody’s', `${key}: ${words}, now ${held.map(short).join(', ')}`)
+  }
+
+  return {
+    acting(operation) {
+      emptying = null
+      if (operation.do !== 'remove-all') return
+      const replica = world.replicas[operation.at]
+      const held = replica?.store.names().filter((name) => known(name).agreed !== null) ?? []
+      if (!replica || held.length < 2) return
+      emptying = replica.name
+      emptied.set(replica.name, new Set(held))
+    },
+    changed(change) {
+      if (change.by === 'user') userChanged(change)
+      else tidemarkChanged(change)
+    },
+    disturbed() {
+      disturbed = true
+    },
+    asked() {
+      asked = true
+      disturbed = true
+      emptied.clear()
+    },
+    runBegins() {
+      journalAt = world.journal.length
+    },
+    async runEnds(record, clean) {
+      await checkDoubtful()
+      if (clean) checkCounts(record)
+    },
+    quiet,
+    throwIfBroken() {
+      const [first] = broken
+      if (first) throw first
+    },
+  }
+}
+
+const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')
+const short = (sha: string | null | undefined) => sha?.slice(0, 6) ?? 'nothing'
+
+function wordsOf(places: Replica[], key: Key): string {
+  return places.map(({ name, store }) => `${name} has ${short(shaOf(store.get(key)))}`).join(', ')
+}

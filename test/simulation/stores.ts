@@ -1,0 +1,245 @@
+/** Memory stores that behave as the documentation of each kind of store says, and their journal. */
+import { type MemoryEntry, type MemoryStore, memoryStore } from '../../connectors/memory-store.ts'
+import { StoreError } from '../../src/errors.ts'
+import type { Digests, Key } from '../../src/model.ts'
+import { bytesOf, type Operation, sha256Of } from './operations.ts'
+
+export type Kind = 's3' | 'gcs' | 'azure' | 'file' | 'folding' | 'bare'
+export const kinds: readonly Kind[] = ['s3', 'gcs', 'azure', 'file', 'folding', 'bare']
+
+/** A change at a store, as it happened. `to` null: removed. */
+export interface Change {
+  store: Replica
+  key: Key
+  by: 'user' | 'tidemark'
+  before: MemoryEntry | undefined
+  to: MemoryEntry | null
+  step: number
+}
+
+export interface Replica {
+  index: number
+  /** Its location's name, and its store's. */
+  name: string
+  kind: Kind
+  store: MemoryStore
+  /** ms by which its clock is wrong. */
+  skew: number
+  /** Keys that Tidemark is about to commit here, since which step: where the store checks nothing,
+   *  what a user writes meanwhile is lost, as documented. */
+  windows: Map<Key, number>
+  /** Key and token of what a listing, a stat or a read has shown to Tidemark. */
+  shown: Set<string>
+  written: WeakMap<MemoryEntry, { by: Change['by']; step: number }>
+}
+
+export interface StoresContext {
+  now(): number
+  step(): number
+  point(what: string): Promise<void>
+  changed(change: Change): void
+  /** Asked at each call, behind its turn: may throw, or act as a user. */
+  trouble(replica: Replica, call: Parameters<MemoryStore['fault']>[0]): void
+}
+
+const partBytes = 64
+
+export function createReplica(
+  index: number,
+  kind: Kind,
+  pageKeys: number,
+  context: StoresContext,
+): Replica {
+  const name = String.fromCharCode(97 + index)
+  const store = memoryStore(name)
+  const replica: Replica = {
+    ...{ index, name, kind, store, skew: 0 },
+    windows: new Map(),
+    shown: new Set(),
+    written: new WeakMap(),
+  }
+  store.clock = () => context.now() + replica.skew
+  behaveAs(kind, store)
+  watchStore(replica, context)
+  store.faults.push(async (call) => {
+    const { when, operation, key } = call
+    await context.point(`${name} ${operation} ${key ?? ''} ${when}`)
+    if (when === 'page') {
+      if (call.page) cutPage(call.page, pageKeys)
+    }
+    if (when === 'commit' && key !== undefined) replica.windows.set(key, context.step())
+    if (when === 'after' && key !== undefined && operation !== 'list') show(replica, key)
+    context.trouble(replica, call)
+    // Only what it was let see.
+    for (const { key } of call.page?.entries ?? []) show(replica, key)
+  })
+  return replica
+}
+
+export const seenAs = (key: Key, { token }: MemoryEntry): string => `${token.id} ${key}`
+
+function show({ store, shown }: Replica, key: Key): void {
+  const entry = store.get(key)
+  if (entry) shown.add(seenAs(key, entry))
+}
+
+/** Small pages, so that a few keys make several. */
+function cutPage(page: { entries: { key: Key }[]; resume?: string }, pageKeys: number): void {
+  if (page.entries.length <= pageKeys) return
+  page.entries.length = pageKeys
+  const last = page.entries.at(-1)
+  if (last) page.resume = last.key
+}
+
+const only = (...names: (keyof Digests)[]) => {
+  return (digests: Digests): Digests =>
+    Object.fromEntries(names.flatMap((name) => (digests[name] ? [[name, digests[name]]] : [])))
+}
+
+function behaveAs(kind: Kind, store: MemoryStore): void {
+  const seconds = (at: number) => Math.floor(at / 1000) * 1000
+  let count = 0
+  switch (kind) {
+    case 's3':
+      // An ETag is the md5 of what was sent in one part; and comes back when the bytes do.
+      store.traits = { listingDigests: ['md5'], listingMetadata: false }
+      store.tokenOf = ({ digests, bytes, modifiedAt }) => {
+        const id = digests.md5 ?? `${++count}-${Math.ceil(bytes.length / partBytes)}`
+        return { id, at: seconds(modifiedAt) }
+      }
+      store.keeps = (digests, size) => (size > partBytes ? {} : only('md5')(digests))
+      break
+    case 'gcs':
+      store.traits = { listingDigests: ['md5', 'crc32c'] }
+      store.tokenOf = () => ({ id: `${++count}`, at: 1 })
+      // What was composed of parts has no md5.
+      store.keeps = (digests, size) =>
+        only(...(size > partBytes ? (['crc32c'] as const) : (['md5', 'crc32c'] as const)))(digests)
+      break
+    case 'azure':
+      store.traits = { listingDigests: ['md5'] }
+      store.tokenOf = ({ modifiedAt }) => ({ id: `0x8D${++count}`, at: seconds(modifiedAt) })
+      store.keeps = (digests, size) => (size > partBytes ? {} : only('md5')(digests))
+      break
+    case 'file':
+    case 'folding':
+      store.traits = { listingDigests: [], listingMetadata: false, carriesMetadata: false }
+      store.traits.keys = { bytesMax: 4096, segmentBytesMax: 255, prefixBytes: 0, pathLike: true }
+      store.traits.copyDomain = null
+      store.tokenOf = ({ modifiedAt, bytes }, before) => {
+        const inode = before ? before.token.id.split(':')[2] : `${++count}`
+        return { id: `${modifiedAt}:${bytes.length}:${inode}` }
+      }
+      store.keeps = () => ({})
+      store.shown = ({ token, modifiedAt }) =>
+        store.clock() - modifiedAt < 2_000 ? { ...token, unsettled: true } : token
+      store.refuses = (name) => obstacle(store, name, kind === 'folding')
+      break
+    case 'bare':
+      store.traits = {
+        ...{ conditionalCreate: false, conditionalOverwrite: false, conditionalDelete: false },
+        ...{ listingDigests: ['md5'], listStart: false, copyDomain: null },
+      }
+      store.keeps = only('md5')
+  }
+  if (kind !== 'file' && kind !== 'folding' && kind !== 'bare') {
+    store.traits.copyDomain = null
+  }
+}
+
+/** What a folder can't have beside what it has. */
+function obstacle(store: MemoryStore, name: string, folds: boolean): string | null {
+  const folded = (one: string) => (folds ? one.normalize('NFC').toLowerCase() : one)
+  for (const other of store.names()) {
+    if (other === name) continue
+    if (folded(other) === folded(name)) return `${other} is there, under another spelling`
+    if (folded(other).startsWith(`${folded(name)}/`)) return 'a folder is there'
+    if (folded(name).startsWith(`${folded(other)}/`)) return `${other} is not a folder`
+  }
+  return null
+}
+
+function watchStore(replica: Replica, context: StoresContext): void {
+  const { store } = replica
+  const { put, remove } = store
+  store.put = (name, bytes, metadata, digests) => {
+    const before = store.get(name)
+    const entry = put(name, bytes, metadata, digests)
+    tell(name, before, entry)
+    return entry
+  }
+  store.remove = (name) => {
+    const before = store.get(name)
+    remove(name)
+    if (before) tell(name, before, null)
+  }
+  function tell(key: Key, before: MemoryEntry | undefined, to: MemoryEntry | null): void {
+    const by = users > 0 ? 'user' : 'tidemark'
+    const step = context.step()
+    if (to) replica.written.set(to, { by, step })
+    // Who wrote it knows it.
+    if (to && by === 'tidemark') replica.shown.add(seenAs(key, to))
+    context.changed({ store: replica, key, by, before, to, step })
+  }
+}
+
+let users = 0
+
+/** As a user does it, at once. Gives whether anything happened. */
+export function play(replicas: Replica[], operation: Operation): boolean {
+  users++
+  try {
+    const at = Array.isArray(operation.at) ? operation.at : [operation.at]
+    const done = at.map((index) => {
+      const replica = replicas[index]
+      return replica !== undefined && !replica.store.missing && playAt(replica, operation)
+    })
+    return done.includes(true)
+  } finally {
+    users--
+  }
+}
+
+function playAt({ store, kind }: Replica, operation: Operation): boolean {
+  if (operation.do === 'remove-all') {
+    const names = [...store.names()]
+    for (const name of names) store.remove(name)
+    return names.length > 0
+  }
+  const { key } = operation
+  const there = store.get(key)
+  const pathLike = kind === 'file' || kind === 'folding'
+  const put = (name: Key, bytes: Buffer): boolean => {
+    if (pathLike && store.refuses(name) !== null) return false
+    store.put(name, bytes)
+    return true
+  }
+  switch (operation.do) {
+    case 'put':
+      return put(key, bytesOf(operation.text))
+    case 'touch':
+      return there !== undefined && put(key, there.bytes)
+    case 'remove':
+      if (there) store.remove(key)
+      return there !== undefined
+    case 'rename':
+      if (!there || operation.to === key) return false
+      store.remove(key)
+      if (put(operation.to, there.bytes)) return true
+      store.put(key, there.bytes)
+      return false
+  }
+}
+
+export const shaOf = (entry: MemoryEntry | null | undefined): string | null =>
+  entry ? sha256Of(entry.bytes) : null
+
+export function failure(
+  code: ConstructorParameters<typeof StoreError>[0],
+  location: string,
+  operation: string,
+): StoreError {
+  return new StoreError(code, `a fault: ${code}`, { location, operation })
+}
+
+export { partBytes as simulatedPartBytes }
