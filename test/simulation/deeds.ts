@@ -54,7 +54,9 @@ async function decide(
 ): Promise<void> {
   const { world, oracle } = director
   const { catalog } = world.shared
-  const open = await catalog.openConflicts({ dataset: 'data', after: 0, limit: 10 })
+  const open = await catalog.openConflicts({
+    ...{ dataset: 'data', range: { from: null, to: null }, after: null, limit: 10 },
+  })
   const record = open[nth % Math.max(1, open.length)]
   const contenders = record?.conflict.contenders ?? []
   const chosen = contenders[side % Math.max(1, contenders.length)]

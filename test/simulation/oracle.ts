@@ -177,7 +177,9 @@ export function createOracle(world: World): Oracle {
 
   async function quiet(): Promise<void> {
     const { catalog } = world.shared
-    const conflicts = await catalog.openConflicts({ dataset: 'data', after: 0, limit: 1_000 })
+    const conflicts = await catalog.openConflicts({
+      ...{ dataset: 'data', range: { from: null, to: null }, after: null, limit: 1_000 },
+    })
     const open = new Map(conflicts.map((one) => [one.key, one]))
     const selects = compileFilter([], world.exclude)
     const names = new Set(world.replicas.flatMap(({ store }) => [...store.names()]))

@@ -63,11 +63,12 @@ export function createReplica(
   watchStore(replica, context)
   store.faults.push(async (call) => {
     const { when, operation, key } = call
+    // From our last look on, where the store itself doesn't look.
+    if (when === 'commit' && key !== undefined) replica.windows.set(key, context.step())
     await context.point(`${name} ${operation} ${key ?? ''} ${when}`)
     if (when === 'page') {
       if (call.page) cutPage(call.page, pageKeys)
     }
-    if (when === 'commit' && key !== undefined) replica.windows.set(key, context.step())
     if (when === 'after' && key !== undefined && operation !== 'list') show(replica, key)
     context.trouble(replica, call)
     // Only what it was let see.
