@@ -9,7 +9,7 @@ import { wordsOf } from './operations.ts'
 import { type Broken, createOracle, type Oracle } from './oracle.ts'
 import type { Event, Round, Scenario } from './scenario.ts'
 import { play as playOperation } from './stores.ts'
-import { isOpen, start } from './temporal.ts'
+import { isOpen, start } from './temporal-server.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface Played {

@@ -1,52 +1,105 @@
-/** One process: seeds one after the other. */
-import { registerHooks } from 'node:module'
-import { install, stopwatch } from './machine.ts'
+/**
+ * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W]`: seeds from
+ * `--from` (1) on, in child processes; `--seed` plays one, and tells it. Exit 1 where any fails.
+ */
+import { fork } from 'node:child_process'
+import { parseArgs } from 'node:util'
+import type { Batch, Failure, Report } from './seeds.ts'
 
-registerHooks({
-  resolve(specifier, context, next) {
-    if (specifier !== '@temporalio/workflow') return next(specifier, context)
-    return { url: new URL('./temporal.ts', import.meta.url).href, shortCircuit: true }
-  },
-})
-install()
-
-const { createMachine } = await import('./machine.ts')
-const machine = createMachine(0, { stray: 0 })
-const { openShared } = await import('./catalog.ts')
-const { playScenario } = await import('./play.ts')
-const { scenarioOf } = await import('./scenario.ts')
-const { syncDataset } = await import('../../workflows/sync-dataset.ts')
-
-const [from = 1, many = 1, verbose] = process.argv.slice(2).map(Number)
-const now = () => machine.now()
-void now
-const shared = await machine.drive(openShared(() => Date.now()))
-const cpu = process.cpuUsage()
-const began = stopwatch()
-let runs = 0
-let failures = 0
-const counted = new Map<string, number>()
-for (let seed = from; seed < from + many; seed++) {
-  const tell: string[] = []
-  ;(globalThis as never as { __t: string[] }).__t = tell
-  const played = await playScenario(
-    scenarioOf(seed),
-    shared,
-    syncDataset,
-    verbose ? tell : undefined,
-  )
-  runs += played.runs
-  for (const [k, v] of played.counted) counted.set(k, (counted.get(k) ?? 0) + v)
-  if (verbose) console.log(tell.filter((l) => l.length < 400).join('\n'))
-  if (played.broken) {
-    failures++
-    console.log(`seed ${seed}: ${played.broken.words.slice(0, 600)}`)
-  }
+export interface Wanted {
+  from: number
+  seeds: number
+  minutes: number
+  workers: number
+  onFailure?(failure: Failure): void
+  onProgress?(sum: Report): void
 }
-const used = process.cpuUsage(cpu)
-const ms = (used.user + used.system) / 1000
-console.log(
-  `${many} seeds, ${failures} failed, ${runs} runs, ${(ms / many).toFixed(1)} CPU ms a seed, ${((stopwatch() - began) / many).toFixed(1)} ms`,
-)
-console.log(Object.fromEntries([...counted].sort()))
-process.exit(0)
+
+const batchSeeds = 25
+/** So many are shrunk and told; what fails more often than that is broken altogether. */
+const failuresMax = 5
+
+/** Until the seeds, or the minutes, are over; or too many have failed. */
+export async function simulate(wanted: Wanted): Promise<Report> {
+  const sum: Report = { seeds: 0, runs: 0, steps: 0, cpuMs: 0, counted: [], failures: [] }
+  const counted = new Map<string, number>()
+  const until = performance.now() + wanted.minutes * 60_000
+  let next = wanted.from
+  const end = wanted.from + wanted.seeds
+  const take = (): Batch | null => {
+    const over = next >= end || performance.now() > until || sum.failures.length >= failuresMax
+    if (over) return null
+    const batch = { from: next, many: Math.min(batchSeeds, end - next) }
+    next += batch.many
+    return batch
+  }
+  const add = (report: Report) => {
+    for (const name of ['seeds', 'runs', 'steps', 'cpuMs'] as const) sum[name] += report[name]
+    for (const [kind, times] of report.counted) counted.set(kind, (counted.get(kind) ?? 0) + times)
+    sum.failures.push(...report.failures)
+    for (const failure of report.failures) wanted.onFailure?.(failure)
+    sum.counted = [...counted].sort(([a], [b]) => (a < b ? -1 : 1))
+    wanted.onProgress?.(sum)
+  }
+  await Promise.all(Array.from({ length: wanted.workers }, () => child(take, add)))
+  return sum
+}
+
+/** A process that plays batch after batch. */
+function child(take: () => Batch | null, add: (report: Report) => void): Promise<void> {
+  const forked = fork(new URL('./seeds.ts', import.meta.url), { stdio: 'inherit' })
+  return new Promise((done, fail) => {
+    forked.on('message', (message: 'ready' | Report) => {
+      if (message !== 'ready') add(message)
+      const batch = take()
+      if (batch) forked.send(batch)
+      else forked.disconnect()
+    })
+    forked.on('error', fail)
+    forked.on('exit', (code, signal) => {
+      if (code === 0) done()
+      else fail(new Error(`a simulating process ended with ${code ?? signal}`))
+    })
+  })
+}
+
+export function storyOf({ seed, words, shrunk, story }: Failure): string {
+  const { dataset, kinds, rounds, keys, ...rest } = shrunk
+  const world = { ...rest, ...dataset }
+  return [
+    `seed ${seed}: ${words}`,
+    `replicas: ${kinds.map((kind, i) => `${String.fromCharCode(97 + i)} (${kind})`).join(', ')}`,
+    ...Object.entries(world).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
+    ...story.map((line) => `  ${line}`),
+    `again: npm run simulate -- --seed ${seed}`,
+  ].join('\n')
+}
+
+function tellSum({ seeds, runs, steps, cpuMs, counted, failures }: Report, seconds: number): void {
+  for (const [kind, times] of counted) console.log(`${times.toString().padStart(9)}  ${kind}`)
+  const speed = `${(seeds / seconds).toFixed(1)} seeds/s, ${(cpuMs / seeds).toFixed(1)} CPU ms a seed`
+  console.log(`${seeds} seeds, ${runs} runs, ${steps} steps in ${seconds.toFixed(0)} s: ${speed}`)
+  console.log(`${failures.length} failed`)
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string' },
+      minutes: { type: 'string' },
+      from: { type: 'string', default: '1' },
+      workers: { type: 'string', default: '2' },
+    },
+  })
+  const began = performance.now()
+  const sum = await simulate({
+    from: Number(values.seed ?? values.from),
+    seeds: values.seed ? 1 : Number(values.seeds ?? (values.minutes ? 1e12 : 1_000)),
+    minutes: Number(values.minutes ?? 1e6),
+    workers: values.seed ? 1 : Number(values.workers),
+    onFailure: (failure) => console.log(`\n${storyOf(failure)}\n`),
+  })
+  tellSum(sum, (performance.now() - began) / 1000)
+  process.exitCode = sum.failures.length > 0 ? 1 : 0
+}

@@ -4,7 +4,7 @@ import { UserError } from '../../src/errors.ts'
 import type { Machine } from './machine.ts'
 import type { Fault } from './scenario.ts'
 import { failure, type Replica } from './stores.ts'
-import type { Mishap } from './temporal.ts'
+import type { Mishap } from './temporal-server.ts'
 
 export interface Troubles {
   arm(fault: Fault): void

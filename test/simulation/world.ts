@@ -13,7 +13,7 @@ import { atPoints, type Shared } from './catalog.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { nameOf, type Scenario } from './scenario.ts'
 import { type Change, createReplica, failure, type Replica, simulatedPartBytes } from './stores.ts'
-import { type Mishap, type Started, serve, type Worker } from './temporal.ts'
+import { type Mishap, type Started, serve, type Worker } from './temporal-server.ts'
 import { createTroubles, type Troubles } from './trouble.ts'
 
 export interface World {
@@ -24,6 +24,8 @@ export interface World {
   vault: MemoryStore
   troubles: Troubles
   workers: Worker[]
+  /** Worker processes so far. */
+  hired: number
   journal: Change[]
   /** Replicas in the config now. */
   members: Set<number>
@@ -61,6 +63,7 @@ export async function createWorld(
     replicas: [],
     vault: memoryStore('vault'),
     workers: [],
+    hired: 0,
     journal: [],
     members: new Set(scenario.kinds.keys()),
     exclude: scenario.dataset.exclude,
@@ -124,11 +127,9 @@ export async function createWorld(
   return world
 }
 
-let workers = 0
-
 function newWorker(world: World): Worker {
   const { machine, shared, scenario, troubles } = world
-  const worker: Worker = { name: `worker ${++workers}`, alive: true, activities: {} }
+  const worker: Worker = { name: `worker ${++world.hired}`, alive: true, activities: {} }
   const catalog = atPoints(shared.catalog, machine, troubles.atCatalog)
   const locations = createLocations(simulatedPartBytes)
   const deps: Deps = {
