@@ -207,8 +207,9 @@ export interface Conflict {
   /** The latest version that all sides with content were made out of: the head, or an older one
    *  where a side was made behind it. null: one was made of nothing. */
   base: Version | null
-  /** Replicas that don't contend and get the outcome: what is expected there, and its content. */
-  bystanders: { replica: string; expect: Token | null; content: Content | null }[]
+  /** Replicas that don't contend and get the outcome: what is expected there, and its content.
+   *  `lost`: what it lost an earlier conflict with, which is kept whatever `history` says. */
+  bystanders: { replica: string; expect: Token | null; content: Content | null; lost?: true }[]
   /** Why it is open: what was tried, in order, and why that decided nothing. */
   undecided?: Undecided[]
 }

@@ -18,7 +18,7 @@ import {
   metadataText,
 } from './content.ts'
 import { bare, orderText, type SeenEntry } from './contents.ts'
-import type { Seen } from './observe.ts'
+import { lostWith, type Seen } from './observe.ts'
 import type { Situation } from './reconcile.ts'
 
 /** What is done about content that nobody agreed to lose; absent: it is left alone. */
@@ -57,6 +57,9 @@ export function buildItem(
   if (actions.length === 0) return null
   const rescues: Rescue[] = []
   rescue(rescues, overwritten, actions, head, true)
+  // Who lost a conflict may hold all there is of it: the run that decided it may have kept nothing.
+  const lost = targets.filter(({ hold }) => lostWith(hold))
+  rescue(rescues, lost, actions, head, true)
   if (policy.history) rescue(rescues, targets, actions, head, false)
   const goneAt = seen.filter(({ state }) => state === 'gone').map(({ replica }) => replica)
   return {

@@ -70,6 +70,10 @@ function compareHeld(hold: Hold, held: Content, entry: Entry): 'same' | 'differe
   return verdict === 'unknown' && (learned || !hasDigest(held.digests)) ? 'different' : verdict
 }
 
+/** What it holds is what it lost a conflict with (`losersOf` in settle.ts). */
+export const lostWith = (hold: Hold | null): boolean =>
+  hold !== null && !Number.isInteger(hold.version.run)
+
 export function holdsHead(row: BaselineRow | null, hold: Hold): boolean {
   return row !== null && hold.version.run === row.head.run && hold.drift === undefined
 }

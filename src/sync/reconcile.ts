@@ -26,7 +26,7 @@ import type {
 import { compareContent, contentKey } from './content.ts'
 import { bare, type Group, groupContents, type SeenEntry, toLearn } from './contents.ts'
 import { buildItem, knownContent, shows, sourceOf, withShown } from './item.ts'
-import { holdsHead, observe, type Seen } from './observe.ts'
+import { holdsHead, lostWith, observe, type Seen } from './observe.ts'
 import { reconcileOneWay } from './reconcile-one-way.ts'
 
 export const NOTHING: Extract<Decision, { kind: 'nothing' }> = { kind: 'nothing', notes: [] }
@@ -384,5 +384,6 @@ export function bystanders(seen: Seen[], contenders: Contender[]): Conflict['bys
       replica: one.replica,
       expect: one.entry?.token ?? null,
       content: one.entry ? knownContent(one as SeenEntry) : null,
+      ...(lostWith(one.hold) ? { lost: true as const } : {}),
     }))
 }

@@ -90,7 +90,7 @@ function sidesBut(winner: Contender, { contenders, bystanders }: Conflict): Side
       ...replicas.map(({ replica, token }) => ({ replica, expect: token, content, loser: true })),
       ...deletedAt.map((replica) => ({ replica, expect: null, content: null, loser: true })),
     ]),
-    ...bystanders.map((one) => ({ ...one, loser: false })),
+    ...bystanders.map(({ lost = false, ...one }) => ({ ...one, loser: lost })),
   ]
 }
 

@@ -59,7 +59,7 @@ export async function openShared(clock: () => number): Promise<Shared> {
   }
 }
 
-/** Each call is a point: before it, and behind it where it wrote. A worker may be killed at both. */
+/** Each call is a point: before it, and behind it where it wrote. Workers may be killed there. */
 export function atPoints(catalog: Catalog, machine: Machine, trouble: () => void): Catalog {
   const known = new Map<string, unknown>()
   return new Proxy(catalog, {
@@ -80,5 +80,6 @@ export function atPoints(catalog: Catalog, machine: Machine, trouble: () => void
   })
 }
 
-const writes =
-  /^(put|set|drop|note|create|add|end|update|lose|claim$|commit|settle|copy|open|keep|wrote)/
+const verbs =
+  'put|set|drop|note|create|add|end|update|lose|claim|commit|settle|copy|change|keep|wrote'
+const writes = new RegExp(`^(${verbs})`)

@@ -100,9 +100,11 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
       if (isOpen(id)) throw new Error(`${id} is open`)
       machine.trace(`run ${director.runs}: ${input.mode}`)
       pending = events.map((event) => ({ at: machine.steps + event.at, event }))
+      const faults = sumOf(world.troubles.counted)
       world.running = start(workflow as never, id, input)
       const result = (await world.running.result) as { run: number }
       world.running = null
+      world.troubled ||= sumOf(world.troubles.counted) > faults
       // What didn't come about before the end does so behind it.
       for (const { event } of pending.splice(0)) {
         if ('operation' in event.what) happen(director, event)
@@ -117,6 +119,8 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
   }
   return director
 }
+
+const sumOf = (counted: Map<string, number>) => [...counted.values()].reduce((a, b) => a + b, 0)
 
 /** At once, between two steps. */
 export function happen({ world, oracle }: Director, { what }: Event): void {

@@ -77,8 +77,9 @@ export function storyOf({ seed, words, shrunk, story }: Failure): string {
 
 function tellSum({ seeds, runs, steps, cpuMs, counted, failures }: Report, seconds: number): void {
   for (const [kind, times] of counted) console.log(`${times.toString().padStart(9)}  ${kind}`)
-  const speed = `${(seeds / seconds).toFixed(1)} seeds/s, ${(cpuMs / seeds).toFixed(1)} CPU ms a seed`
-  console.log(`${seeds} seeds, ${runs} runs, ${steps} steps in ${seconds.toFixed(0)} s: ${speed}`)
+  console.log(`${seeds} seeds, ${runs} runs, ${steps} steps in ${seconds.toFixed(0)} s`)
+  const [speed, cost] = [seeds / seconds, cpuMs / seeds]
+  console.log(`${speed.toFixed(1)} seeds/s, ${cost.toFixed(1)} CPU ms a seed`)
   console.log(`${failures.length} failed`)
 }
 

@@ -1,6 +1,6 @@
 /**
- * What Temporal may do to an activity: repeat it, also beside an attempt that goes on; not hear that
- * it ended; cancel it; lose its worker.
+ * What Temporal may do to an activity: repeat it, also beside an attempt that goes on; not hear
+ * that it ended; cancel it; lose its worker.
  */
 import { Context, asyncLocalStorage as inActivity } from '@temporalio/activity'
 import {

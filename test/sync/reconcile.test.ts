@@ -1,6 +1,6 @@
 /** The design's table, two-way, row by row; one-way is in reconcile-one-way.test.ts. */
 import { describe, expect, it } from 'vitest'
-import type { Observation } from '../../src/model.ts'
+import type { Entry, Observation } from '../../src/model.ts'
 import { reconcile } from '../../src/sync/reconcile.ts'
 import { decisionOf, entryOf, type Given, moment, policyOf, type States, said } from './table.ts'
 
@@ -308,6 +308,33 @@ describe('what an item says', () => {
   it('keeps nothing that was agreed without history', () => {
     const decision = decisionOf({ A: 'gone', B: 'current' }, { policy: { history: false } })
     expect(decision).toMatchObject({ item: { rescues: [] } })
+  })
+
+  it('keeps what lost a conflict, which the run that decided it may not have kept', () => {
+    const [won, lost] = [entryOf('won', { id: 'a1' }), entryOf('lost', { id: 'b1' })]
+    const versionOf = (run: number, content: Entry) => ({ run, content, origin: 'A', at: 500 })
+    const head = versionOf(5, won)
+    const [a, b] = [
+      { version: head, token: won.token },
+      { version: versionOf(4.5, lost), token: lost.token },
+    ]
+    const holds = { A: a, B: b }
+    const seen = new Map<string, Observation>([
+      ['A', { kind: 'entry', entry: won }],
+      ['B', { kind: 'entry', entry: lost }],
+    ])
+    const policy = policyOf({ A: 'current', B: 'old' }, { history: false })
+    expect(reconcile('k', { key: 'k', rev: 1, head, holds }, seen, policy, moment)).toMatchObject({
+      item: { actions: [{ do: 'put', replica: 'B' }], rescues: [{ loser: true }] },
+    })
+    // Nor where it only looks on while others contend.
+    const more = new Map(seen).set('A', { kind: 'entry', entry: entryOf('x', { id: 'a2' }) })
+    const three = { key: 'k', rev: 1, head, holds: { ...holds, C: { ...a, token: { id: 'c1' } } } }
+    more.set('C', { kind: 'entry', entry: entryOf('y', { id: 'c2' }) })
+    const others = { ...policy, replicas: ['A', 'B', 'C'] }
+    expect(reconcile('k', three, more, others, moment)).toMatchObject({
+      conflict: { bystanders: [{ replica: 'B', lost: true }] },
+    })
   })
 
   it("reads from the dataset's source first", () => {
