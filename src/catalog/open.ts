@@ -156,6 +156,7 @@ function vaultIndex(on: On): VaultIndex {
     keepInVault: on(vaultObjects.keepInVault),
     wroteToVault: on(vaultObjects.wroteToVault),
     findInVault: on(vaultObjects.findInVault),
+    markInVault: on(vaultObjects.markInVault),
     vaultObjects: on(vaultObjects.vaultObjects),
     vaultObjectsNamed: on(vaultObjects.vaultObjectsNamed),
     vaultSizes: on(vaultObjects.vaultSizes),

@@ -19,8 +19,9 @@ export interface VaultObject {
 }
 
 export interface VaultRecord extends VaultObject {
-  /** `sweeping`: a collection is about to remove what lies at its place. */
-  state: 'kept' | 'sweeping'
+  /** `sweeping`: a collection is about to remove what lies at its place. `damaged`: what lies there
+   *  was read and isn't the content, so that nobody relies on it and the next put writes anew. */
+  state: 'kept' | 'sweeping' | 'damaged'
   /** ms: when somebody last relied on it; of `sweeping`: when it was claimed. */
   usedAt: number
 }
@@ -55,6 +56,9 @@ export interface VaultIndex {
   vaultObjectsNamed(vault: string, names: string[]): Promise<VaultRecord[]>
   /** Of every vault that this catalog ever used. */
   vaultSizes(): Promise<{ vault: string; objects: number; bytes: number; stored: number }[]>
+
+  /** What reading them found; not of what a collection has claimed, or lies elsewhere now. */
+  markInVault(vault: string, objects: VaultObject[], state: 'kept' | 'damaged'): Promise<void>
 
   // ── collecting ──
   /** Adds those whose name isn't there; gives their names. */

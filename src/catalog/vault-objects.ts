@@ -87,6 +87,25 @@ export async function wroteToVault(
   )
 }
 
+export async function markInVault(
+  store: Store,
+  vault: string,
+  objects: VaultObject[],
+  state: 'kept' | 'damaged',
+): Promise<void> {
+  await inTransaction(store, (tx) =>
+    overRows(
+      tx,
+      { vault: 'text', name: 'text', place: 'text', state: 'text' },
+      byName(objects).map(({ name, place }) => [vault, name, JSON.stringify(place), state]),
+      (marked) =>
+        `update vault_objects set state = r.state from ${marked}
+         where vault_objects.vault = r.vault and vault_objects.name = r.name
+           and vault_objects.place = r.place and vault_objects.state <> 'sweeping'`,
+    ),
+  )
+}
+
 function provenSame(a: Content, b: Content): boolean {
   const strong = ({ sha256, md5 }: Digests, other: Digests) =>
     (sha256 !== undefined && other.sha256 !== undefined) ||
@@ -145,7 +164,8 @@ const returned = Object.keys(columns)
   .map((name) => `vault_objects.${name} as ${name}`)
   .join(', ')
 
-/** Who finds the name claimed, or made by somebody else meanwhile, gets what is kept now. */
+/** Who finds the name claimed or damaged, or made by somebody else meanwhile, gets what is kept
+ *  now. */
 async function upsert(
   tx: Store,
   vault: string,
@@ -154,8 +174,8 @@ async function upsert(
 ): Promise<VaultObject[]> {
   const unlessKept = ['md5', 'crc32c', 'stored', 'place'].map(
     (column) =>
-      `${column} = case when vault_objects.state = 'sweeping'
-         then excluded.${column} else vault_objects.${column} end`,
+      `${column} = case when vault_objects.state = 'kept'
+         then vault_objects.${column} else excluded.${column} end`,
   )
   const rows = await overRows<VaultObjectsTable>(
     tx,
@@ -281,7 +301,7 @@ export async function claimForSweep(
         `update vault_objects set state = 'sweeping', used_at = r.at from ${wanted}
          where vault_objects.vault = r.vault and vault_objects.name = r.name
            and vault_objects.used_at <
-             case when vault_objects.state = 'kept' then r.used else r.claimed end
+             case when vault_objects.state = 'sweeping' then r.claimed else r.used end
          returning ${returned}`,
     )
     return rows.map(decode)

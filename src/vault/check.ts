@@ -1,4 +1,8 @@
-/** Whether the vault has what the catalog says that it has, and who misses it. Changes nothing. */
+/**
+ * Whether the vault has what the catalog says that it has, and who misses it. Changes nothing, but
+ * that what was read and isn't the content is marked: nobody relies on it, and whoever has that
+ * content puts it anew.
+ */
 import type { VaultObject, VaultRecord } from '../catalog/catalog.ts'
 import { transfersMax, vaultGraceMs } from '../limits.ts'
 import type { Content, Entry, Key, RunNumber } from '../model.ts'
@@ -67,7 +71,7 @@ async function checkPage(
   options: CheckOptions,
   checked: Checked,
 ): Promise<void> {
-  const kept = page.filter(({ state }) => state === 'kept')
+  const kept = page.filter(({ state }) => state !== 'sweeping')
   const [first, last] = [kept[0], kept.at(-1)]
   if (!first || !last) return
   // Behind a name there is a dash, and the next character is a dot.
@@ -76,6 +80,8 @@ async function checkPage(
   for await (const { entries } of parts.store.list(range, undefined, options)) {
     for (const entry of entries) listed.set(entry.key, entry)
   }
+  const damaged: VaultRecord[] = []
+  const mended: VaultRecord[] = []
   await eachOf(kept, options.deep ? readersMax : transfersMax, async (row) => {
     const problem = await problemOf(parts, root, row, listed.get(keyOf(row)), options)
     checked.objects++
@@ -83,7 +89,12 @@ async function checkPage(
     checked.stored += row.stored ?? 0
     const { name, content } = row
     if (problem) checked.bad.push({ name, problem, size: content.size, neededBy: [] })
+    if (problem === 'damaged' && row.state === 'kept') damaged.push(row)
+    if (problem === null && row.state === 'damaged') mended.push(row)
   })
+  if (!options.deep) return
+  await parts.catalog.markInVault(root.vault, damaged, 'damaged')
+  await parts.catalog.markInVault(root.vault, mended, 'kept')
 }
 
 async function problemOf(
@@ -95,17 +106,19 @@ async function problemOf(
 ): Promise<Bad['problem'] | null> {
   const { store, catalog, clock } = parts
   const sizes = [row.content.size, row.stored]
-  if (!deep && listed && sizes.includes(listed.size)) return null
+  // What reading found damaged looks well.
+  const asFound = row.state === 'damaged' ? row.state : null
+  if (!deep && listed && sizes.includes(listed.size)) return asFound
   const there = await lookAt(store, row, signal)
   if (there?.form) {
-    if (!deep) return null
+    if (!deep) return asFound
     return (await readThrough(store, there.entry, row.content, signal)) ? null : 'damaged'
   }
   // Said to be put, and never written: nobody took it away.
   if (there === null && row.stored === null) return null
   // Collected, or put elsewhere, since the page was read.
   const [now] = await catalog.vaultObjectsNamed(root.vault, [row.name])
-  if (now?.state !== 'kept' || keyOf(now) !== keyOf(row)) return null
+  if (now?.state !== row.state || keyOf(now) !== keyOf(row)) return null
   if (there) return 'damaged'
   // A run may be writing it just now.
   const young = now.usedAt > clock() - vaultGraceMs && (await isRunning(parts))
@@ -143,7 +156,8 @@ async function tellWhoNeeds(
       for (const { key, run, content } of kept) {
         for (const one of content ? badOf(content) : []) one.neededBy.push({ dataset, key, run })
       }
-      checked.neverKept += await countNeverKept(parts, root, dataset, kept)
+      const others = kept.filter(({ content }) => content && badOf(content).length === 0)
+      checked.neverKept += await countNeverKept(parts, root, dataset, others)
     }
   }
   if (bad.size === 0) return

@@ -75,6 +75,44 @@ describe.each(engines)('checking the vault on $engine', ({ make }) => {
     )
   })
 
+  it('what was found damaged is relied on by nobody, and the next put writes it anew', async () => {
+    const { world } = await begin()
+    const store = memoryStore('vault-store')
+    const name = await nameOf(world, 5)
+    store.put(name, Buffer.from('First'))
+    const again = world.source('first')
+    await world.vault.put(again, signal)
+    expect((await check(world, { deep: true })).bad).toMatchObject([{ problem: 'damaged' }])
+    expect(await world.vault.has(again.content, signal)).toBe(false)
+    expect(await check(world)).toMatchObject({ bad: [{ problem: 'damaged' }], neverKept: 0 })
+    await world.collect()
+    expect((await check(world)).bad).toMatchObject([{ problem: 'damaged' }])
+    await world.vault.put(again, signal)
+    expect(await world.text(again.content)).toBe('first')
+    expect((await check(world, { deep: true })).bad).toEqual([])
+    world.now += 2 * hour
+    await world.collect()
+    expect(store.names()).not.toContain(name)
+    expect(await world.text(again.content)).toBe('first')
+  })
+
+  it('what is whole again is relied on again; what nobody needs is collected', async () => {
+    const { world, runs } = await begin()
+    const store = memoryStore('vault-store')
+    const content = world.source('first').content
+    store.put(await nameOf(world, 5), Buffer.from('First'))
+    await check(world, { deep: true })
+    store.put(await nameOf(world, 5), Buffer.from('first'))
+    expect((await check(world, { deep: true })).bad).toEqual([])
+    expect(await world.vault.has(content, signal)).toBe(true)
+    store.put(await nameOf(world, 5), Buffer.from('First'))
+    await check(world, { deep: true })
+    world.now += 2 * hour
+    await world.collect({ versions: 1 })
+    expect(await world.rows()).toHaveLength(runs.length - 2)
+    expect((await check(world, { deep: true })).bad).toEqual([])
+  })
+
   it('tells what nobody needs apart, and what a conflict or a head needs', async () => {
     const { world, runs } = await begin()
     const content = await world.vault.put(world.source('a side'), signal)

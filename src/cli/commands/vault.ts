@@ -138,6 +138,9 @@ function tellChecked({ output }: CommandContext, checked: Checked, deep: boolean
     for (const need of neededBy) output.line(`  needed by ${wordsOf(need)}`)
     if (neededBy.length === 0) output.line('  needed by nobody: the next gc forgets it')
   }
+  if (checked.bad.some(({ problem }) => problem === 'damaged')) {
+    output.line('what is damaged is written anew by the first run that finds its content')
+  }
   const how = deep ? 'read' : 'looked at'
   const bad = checked.bad.length
   output.line(`${count(checked.objects, 'object')} ${how}, ${bad === 0 ? 'all' : 'others'} there`)
