@@ -66,7 +66,14 @@ function handOver(binary) {
 function endWithParent() {
   const handedOver = process.env.TIDEMARK_HANDED_OVER === '1'
   delete process.env.TIDEMARK_HANDED_OVER
-  if (!handedOver || !process.channel) return
-  process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  process.channel.unref()
+  if (!handedOver) return
+  const end = () => process.kill(process.pid, 'SIGKILL')
+  if (process.channel) {
+    process.once('disconnect', end)
+    process.channel.unref()
+    return
+  }
+  // A worker, begun again in its process, which ended the channel.
+  const parent = process.ppid
+  setInterval(() => process.ppid === parent || end(), 1_000).unref()
 }

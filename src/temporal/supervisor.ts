@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { variable } from '../config/environment.ts'
 import { EXIT, UserError } from '../errors.ts'
 import { workflowBundle } from './bundle.ts'
 import {
@@ -25,7 +26,7 @@ import {
   tailOf,
   untilReady,
 } from './program.ts'
-import { workerEnvironment, workerFlags } from './worker-process.ts'
+import { limitsHeap, workerEnvironment, workerFlags } from './worker-process.ts'
 
 export type EmbeddedEvent =
   | { kind: 'temporal-ready'; address: string; ui: string }
@@ -88,6 +89,9 @@ async function startTree(tree: Tree, options: EmbeddedOptions, stateDir: string)
   const { onEvent = () => {} } = options
   const server = await tree.startTemporal()
   onEvent({ kind: 'temporal-ready', address: server.address, ui: server.ui })
+  if (limitsHeap(variable('NODE_OPTIONS'))) {
+    options.log('workers go without the heap limit in NODE_OPTIONS: it lifts those of modules')
+  }
   const { codePath } = await workflowBundle(stateDir)
   // Before the first worker could take one of them up.
   await endRunsOfOthers(server.address, stateDir, codePath, options.log)
