@@ -2,7 +2,7 @@
 import type { Connector } from '../connectors/connector.ts'
 import type { RequestRecord, RunRecord } from '../src/catalog/catalog.ts'
 import { type Config, type DatasetConfig, policyOf } from '../src/config/index.ts'
-import { RETRIED, StoreError, UserError } from '../src/errors.ts'
+import { EXIT, RETRIED, StoreError, UserError } from '../src/errors.ts'
 import { listTriesMax, rangeKeysMax } from '../src/limits.ts'
 import type { Key, KeyRange, Policy, RunNumber } from '../src/model.ts'
 import type { SyncInput } from '../workflows/messages.ts'
@@ -188,6 +188,8 @@ async function lookAt(
   } catch (error) {
     if (signal.aborted) throw error
     if (!(error instanceof StoreError || error instanceof UserError)) throw error
+    // That the catalog is away says nothing of the replica.
+    if (error instanceof UserError && error.exit === EXIT.unreachable) throw error
     const problem = { code: error.code, message: error.message }
     const unknown = { replica, state: 'unknown' as const, problem, seen: 0, gone: 0 }
     await deps.catalog.putRunReplica(run, unknown)
