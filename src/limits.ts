@@ -58,6 +58,9 @@ export const deleteLimits = [
 export const deleteWindowMs = 24 * 60 * 60 * 1000
 /** History length at which workflows continue as new: Temporal warns at 4,096 events. */
 export const historyEventsMax = 4_000
+/** Room on the state folder's disk, below which no server is started there and none is waited for:
+ *  Temporal's file, the catalog and their logs grow by as much in a run of some 10,000 keys. */
+export const stateBytesMin = 16 * MIB
 /** Contents up to this size are merged, unless the rule says otherwise. YAML, the slowest, takes
  *  about 10 s and 500 MiB of heap for two sides and a base of this size: see the limits below. */
 export const mergeBytesMax = 2 * MIB

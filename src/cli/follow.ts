@@ -5,7 +5,9 @@ import type { RunMode, RunRecord } from '../catalog/catalog.ts'
 import { EXIT, UserError } from '../errors.ts'
 import { isConnectionLost } from '../temporal/connection.ts'
 import { hostId, hostTaskQueue } from '../temporal/host.ts'
+import { checkRoom } from '../temporal/room.ts'
 import { startOptions, workflowIdFor } from '../temporal/start.ts'
+import { awaitCatalog } from './catalog-patience.ts'
 import type { CommandContext } from './command.ts'
 import { openRunOf } from './open-run.ts'
 import { showProgress } from './progress.ts'
@@ -105,6 +107,7 @@ async function connected<T>(
     } catch (error) {
       const lost = error instanceof ServerGone || isConnectionLost(error)
       if (!lost || context.signal.aborted) throw error
+      if (session.server !== null) await checkRoom(context.state)
       context.output.note('Temporal does not answer any more; looking for it')
       await session.reconnect()
     } finally {
@@ -135,7 +138,7 @@ async function untilEnded(
   outcome.catch(() => undefined)
   try {
     while (!ended) {
-      const record = await recordOf(session, dataset, runId)
+      const record = await awaitCatalog(signal, () => recordOf(session, dataset, runId))
       if (record && found && !waited && !joins(record, input)) {
         waited = true
         context.output.note(`waiting for run ${record.run} of ${dataset} (${record.mode}) to end`)
@@ -152,7 +155,8 @@ async function untilEnded(
       await Promise.race([outcome.catch(() => undefined), pause(pollMs)])
     }
     const { run } = await outcome
-    return { record: (await session.catalog.getRun(run)) as RunRecord, waited }
+    const record = await awaitCatalog(signal, () => session.catalog.getRun(run))
+    return { record: record as RunRecord, waited }
   } catch (error) {
     const record = await recordOf(session, dataset, runId)
     if (record && record.state !== 'running') return { record, waited }

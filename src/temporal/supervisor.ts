@@ -26,6 +26,7 @@ import {
   tailOf,
   untilReady,
 } from './program.ts'
+import { checkRoom } from './room.ts'
 import { limitsHeap, workerEnvironment, workerFlags } from './worker-process.ts'
 
 export type EmbeddedEvent =
@@ -87,6 +88,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 /** In their order: workers need Temporal's address, and the bundle, which is made once for all. */
 async function startTree(tree: Tree, options: EmbeddedOptions, stateDir: string): Promise<void> {
   const { onEvent = () => {} } = options
+  await checkRoom(stateDir)
   const server = await tree.startTemporal()
   onEvent({ kind: 'temporal-ready', address: server.address, ui: server.ui })
   if (limitsHeap(variable('NODE_OPTIONS'))) {

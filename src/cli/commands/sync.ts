@@ -1,4 +1,5 @@
 import { EXIT, UserError } from '../../errors.ts'
+import { awaitCatalog } from '../catalog-patience.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { reportError } from '../failure.ts'
 import { followRun } from '../follow.ts'
@@ -23,7 +24,10 @@ export async function run(
     for (const { name } of datasets) {
       try {
         const record = await followRun(context, served, { dataset: name, mode: 'sync' })
-        const report = await reportOf(session.catalog, record, { strict: options.strict === true })
+        const strict = options.strict === true
+        const report = await awaitCatalog(context.signal, () =>
+          reportOf(session.catalog, record, { strict }),
+        )
         printReport(context, report)
         reports.push(report)
       } catch (error) {
