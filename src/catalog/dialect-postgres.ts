@@ -19,6 +19,9 @@ import { connectionLost } from './problems.ts'
 const connectionsMax = 8
 /** A server that is there answers sooner; a firewall that drops packets never does (ms). */
 const connectMsMax = 10_000
+/** Until a statement is answered (ms): a network that fell silent must not hold a run for ever. The
+ *  longest take seconds. */
+const queryMsMax = 600_000
 /** A worker whose machine was frozen mustn't keep its rows locked for ever (ms). */
 const idleTransactionMsMax = 60_000
 
@@ -28,21 +31,22 @@ interface Connection extends DatabaseConnection {
   broken: boolean
 }
 
-export function postgresDialect(url: string): Dialect {
+export function postgresDialect(url: string, queryMs = queryMsMax): Dialect {
   return {
     createAdapter: () => new PostgresAdapter(),
-    createDriver: () => createDriver(url),
+    createDriver: () => createDriver(url, queryMs),
     createIntrospector: (db) => new PostgresIntrospector(db),
     createQueryCompiler: () => new PostgresQueryCompiler(),
   }
 }
 
-function createDriver(url: string): Driver {
+function createDriver(url: string, queryMs: number): Driver {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'tidemark',
     max: connectionsMax,
     connectionTimeoutMillis: connectMsMax,
+    query_timeout: queryMs,
     idle_in_transaction_session_timeout: idleTransactionMsMax,
     keepAlive: true,
     types: { getTypeParser: numberParser },
@@ -97,9 +101,15 @@ function createDriver(url: string): Driver {
 }
 
 async function execute<R>(connection: Connection, query: CompiledQuery): Promise<QueryResult<R>> {
-  const result = await coded(() =>
-    connection.client.query(query.sql, query.parameters as unknown[]),
-  )
+  const result = await coded(async () => {
+    try {
+      return await connection.client.query(query.sql, query.parameters as unknown[])
+    } catch (error) {
+      // pg's own: the answer to this statement may still come, and would be taken for the next's.
+      if (!hasCode(error)) connection.broken = true
+      throw error
+    }
+  })
   return { rows: (result.rows ?? []) as R[], numAffectedRows: BigInt(result.rowCount ?? 0) }
 }
 
@@ -109,10 +119,11 @@ async function coded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof Error && !('code' in error && error.code)) throw connectionLost(error)
-    throw error
+    throw error instanceof Error && !hasCode(error) ? connectionLost(error) : error
   }
 }
+
+const hasCode = (error: unknown) => error instanceof Error && 'code' in error && !!error.code
 
 /** pg gives int8 as text because it may pass 2^53; ours don't. */
 function numberParser(...[oid, format]: Parameters<typeof pg.types.getTypeParser>) {
