@@ -2,35 +2,27 @@
  * A chaos session: `tidemark up` over a folder and three clouds, each behind a fault proxy; users
  * who write to all four, syncs all along, kills; then quiet, and what must hold then.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
-import { openCatalogOf } from '../../src/catalog/of-config.ts'
 import type { RunReport } from '../../src/cli/run-report.ts'
-import type { Session } from '../../src/cli/session.ts'
-import { loadConfig } from '../../src/config/index.ts'
-import type { Key } from '../../src/model.ts'
-import { createScene, oddKeys, operationOf, plainKeys } from '../simulation/operations.ts'
+import { createScene, operationOf } from '../simulation/operations.ts'
 import { type Dice, diceOf } from '../sync/world.ts'
-import type { FaultName } from './faults.ts'
-import * as oracle from './oracle.ts'
-import { openReplicas, type Replica, type Servers } from './places.ts'
-import { type KilledPostgres, startKilledPostgres } from './postgres.ts'
-import { keepUp, type Program, type Said } from './programs.ts'
-import { type Users, usersOf } from './users.ts'
-import { type Around, changeWeather, type Harm, kill, pause } from './weather.ts'
-
-export interface ChaosOptions {
-  seed: number
-  minutes: number
-  /** Its folder stays. */
-  keep?: boolean
-  servers: Servers
-  /** Keys that nobody touches after they were written: what a wrong absence would take. */
-  still: number
-  say: (line: string) => void
-}
+import { judge } from './judge.ts'
+import type { Said } from './programs.ts'
+import { type Around, changeWeather, kill, pause } from './weather.ts'
+import {
+  type ChaosOptions,
+  close,
+  type Figures,
+  fill,
+  gather,
+  keys,
+  noFigures,
+  openWorld,
+  proxiesOf,
+  untilUp,
+  type World,
+  workers,
+} from './world.ts'
 
 export interface Outcome {
   problems: string[]
@@ -39,55 +31,7 @@ export interface Outcome {
   folder: string
 }
 
-export interface Figures {
-  catalog: 'SQLite' | 'PostgreSQL'
-  operations: Record<string, number>
-  faults: Record<FaultName, number>
-  exchanges: number
-  harm: Harm
-  /** Starts of `up`, and what it said where it ended by itself. */
-  starts: number
-  gaveUp: string[]
-  /** What `tidemark sync` ended with while things went wrong: by exit code. */
-  syncs: Record<string, number>
-  runs: Record<string, number>
-  /** Runs until there was nothing to do. */
-  settledIn: number
-  keys: number
-  openConflicts: number
-  /** Contents that were written last at some replica and have been replaced since, read back. */
-  recovered: number
-}
-
-const dataset = 'data'
-const workers = 2
 const syncsToSettleMax = 6
-/** Beside another replica's `a/x` no folder can hold `a`. */
-const keys: Key[] = [
-  ...plainKeys,
-  ...oddKeys.filter((key) => key !== 'a'),
-  ...Array.from({ length: 24 }, (_, i) => `many/${String(i).padStart(2, '0')}`),
-  ...Array.from({ length: 4 }, (_, i) => `open/${i}`),
-]
-
-/** What decides conflicts; what is merged is written by nobody. */
-const rules = (dice: Dice) => [
-  { match: 'open/**', strategy: 'manual' },
-  { match: '**/*.json', strategy: 'merge', otherwise: 'last-write-wins' },
-  { match: 'many/**', strategy: dice.pick(['keep-both', 'last-write-wins', 'largest']) },
-  { strategy: dice.pick(['last-write-wins', 'first-write-wins', 'keep-both']) },
-]
-const isMerged = (key: Key) => key.toLowerCase().includes('.json')
-
-interface World {
-  folder: string
-  replicas: Replica[]
-  postgres: KilledPostgres | null
-  program: Program
-  users: Users
-  configPath: string
-  stateDir: string
-}
 
 export async function chaos(options: ChaosOptions): Promise<Outcome> {
   const { seed, say } = options
@@ -105,7 +49,7 @@ export async function chaos(options: ChaosOptions): Promise<Outcome> {
     clearTimeout(timer)
     await quiet(world, say)
     problems.push(...(await settle(world, figures, say)))
-    problems.push(...(await judge(world, figures, say)))
+    problems.push(...(await judge(world, figures, options)))
   } finally {
     stopping.abort()
     await world.program.stop()
@@ -114,81 +58,6 @@ export async function chaos(options: ChaosOptions): Promise<Outcome> {
   }
   return { problems, figures, folder: world.folder }
 }
-
-// ── the world ───────────────────────────────────────────────────────────────────────────────────
-
-async function openWorld({ seed, servers }: ChaosOptions, dice: Dice): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-chaos-'))
-  const stateDir = join(folder, 'state')
-  mkdirSync(stateDir)
-  const replicas = await openReplicas(servers, seed)
-  const postgres = dice.below(2) === 0 ? await startKilledPostgres(seed + 4) : null
-  const configPath = join(folder, 'tidemark.yaml')
-  const [first, ...others] = replicas.map(({ name }) => name)
-  const config = {
-    locations: Object.fromEntries(
-      replicas.map(({ name, options }) => [name, withoutSecrets(options, folder)]),
-    ),
-    ...(postgres && { catalog: postgres.url }),
-    // Small pages, so that every step of a run is met.
-    synchronization: { 'batch-size': 100, 'conflict-resolution': rules(dice) },
-    datasets: [
-      {
-        ...{ name: dataset, source: first, destinations: others, direction: 'two-way' },
-        // Else the session would spend its time held; limits have their own tests.
-        limits: { 'max-deletes': 100_000 },
-      },
-    ],
-  }
-  writeFileSync(configPath, JSON.stringify(config, null, 2))
-  const program = keepUp({ configPath, stateDir, workers })
-  return {
-    ...{ folder, replicas, postgres, program, configPath, stateDir },
-    users: usersOf(replicas),
-  }
-}
-
-/** By reference, as one should. */
-function withoutSecrets(options: Replica['options'], folder: string) {
-  const kept: Record<string, unknown> = { ...options }
-  for (const name of ['secret-access-key', 'connection-string']) {
-    if (typeof kept[name] !== 'string') continue
-    const file = join(folder, name)
-    writeFileSync(file, kept[name])
-    kept[name] = ['$', '{file:', file, '}'].join('')
-  }
-  return kept
-}
-
-async function close({ replicas, postgres, folder, users }: World, remove: boolean): Promise<void> {
-  for (const { proxy } of replicas) await proxy?.close()
-  await postgres?.stop()
-  writeFileSync(join(folder, 'deeds.json'), JSON.stringify(users.book.deeds))
-  if (!remove) return
-  for (const { place } of replicas) await place.close()
-  rmSync(folder, { recursive: true, force: true })
-}
-
-async function fill({ users, replicas }: World, { still }: ChaosOptions, dice: Dice) {
-  for (let i = 0; i < still; i++) {
-    const at = [dice.below(replicas.length)]
-    const text = { form: 'plain', author: 1_000_000 + i, bytes: 8 } as const
-    await users.play({ do: 'put', why: 'create', at, key: `still/${i}`, text })
-  }
-}
-
-async function untilUp({ program, folder }: World): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
-    const { code } = await program.ask(['status'])
-    if (code === 0 && program.signal('worker-1', 'SIGCONT')) return
-  }
-  throw new Error(`tidemark up doesn't come up: see ${folder}`)
-}
-
-const proxiesOf = ({ replicas, postgres }: World) => [
-  ...replicas.flatMap(({ proxy }) => proxy ?? []),
-  ...(postgres ? [postgres.proxy] : []),
-]
 
 // ── while things go wrong ───────────────────────────────────────────────────────────────────────
 
@@ -282,92 +151,5 @@ async function sync({ program }: World): Promise<RunRecord | null> {
     return report?.run ?? null
   } catch (cause) {
     throw new Error(`sync ended with ${said.code}: ${said.stderr}`, { cause })
-  }
-}
-
-// ── what must hold ──────────────────────────────────────────────────────────────────────────────
-
-async function judge(
-  world: World,
-  figures: Figures,
-  say: (line: string) => void,
-): Promise<string[]> {
-  const { replicas, users, stateDir } = world
-  const { book } = users
-  const found = await oracle.readAll(replicas)
-  const session = await sessionOf(world)
-  const problems: string[] = []
-  try {
-    const { catalog } = session
-    const waiting = await catalog.findConflicts({ dataset, states: ['open'], limit: 1_000 })
-    const open = new Set(waiting.map(({ key }) => key))
-    figures.openConflicts = open.size
-    figures.keys = new Set(found.flatMap((one) => [...one.keys()])).size
-    problems.push(
-      ...oracle.differences(replicas, found, open),
-      ...oracle.strangers(found, book, isMerged),
-      ...oracle.vanished(found, book),
-    )
-    const replaced = oracle.replaced(found, book)
-    const context = { state: stateDir, signal: new AbortController().signal }
-    const recovered = await oracle.recover(replaced, book, context, session, dataset)
-    figures.recovered = recovered.read
-    problems.push(...recovered.problems)
-    for (const { state } of await catalog.listRuns({ dataset, limit: 10_000 })) {
-      figures.runs[state] = (figures.runs[state] ?? 0) + 1
-    }
-    if (figures.runs.running) problems.push(`${figures.runs.running} runs are left running`)
-    problems.push(...(await judgeByCommands(world, open.size > 0)))
-  } finally {
-    await session.close()
-  }
-  for (const problem of problems) say(`PROBLEM: ${problem}`)
-  return problems
-}
-
-/** What Tidemark says of itself must agree. */
-async function judgeByCommands({ program }: World, open: boolean): Promise<string[]> {
-  const wanted: [string[], number[]][] = [
-    [['verify', '--deep'], open ? [0, 5] : [0]],
-    [['vault', 'check', '--deep'], [0]],
-    [['audit', 'verify', dataset], [0]],
-  ]
-  const problems: string[] = []
-  for (const [args, codes] of wanted) {
-    const said = await program.ask(args)
-    if (codes.includes(said.code ?? -1)) continue
-    problems.push(
-      `tidemark ${args.join(' ')} ended with ${said.code}: ${said.stdout}${said.stderr}`,
-    )
-  }
-  return problems
-}
-
-async function sessionOf({ configPath, stateDir }: World): Promise<Session> {
-  const config = await loadConfig(configPath)
-  const catalog = await openCatalogOf(config, stateDir)
-  return { config, catalog, close: () => catalog.close() }
-}
-
-// ── figures ─────────────────────────────────────────────────────────────────────────────────────
-
-function noFigures({ postgres }: World): Figures {
-  return {
-    catalog: postgres ? 'PostgreSQL' : 'SQLite',
-    ...{ operations: {}, faults: {}, exchanges: 0, harm: { kills: {}, outages: 0 } },
-    ...{ starts: 0, gaveUp: [], syncs: {}, runs: {}, settledIn: 0 },
-    ...{ keys: 0, openConflicts: 0, recovered: 0 },
-  }
-}
-
-function gather(world: World, figures: Figures): void {
-  figures.operations = world.users.book.counts
-  figures.starts = world.program.starts
-  figures.gaveUp = world.program.gaveUp
-  for (const proxy of proxiesOf(world)) {
-    figures.exchanges += proxy.exchanges
-    for (const [name, count] of Object.entries(proxy.counts)) {
-      figures.faults[name] = (figures.faults[name] ?? 0) + count
-    }
   }
 }

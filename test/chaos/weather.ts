@@ -6,7 +6,7 @@ import { weighed } from './faults.ts'
 import type { Program } from './programs.ts'
 
 /** Of a thousand exchanges so many are harmed. */
-const rates = { calm: 0, breeze: 30, gale: 120, storm: 300 } as const
+const rates = { calm: 0, breeze: 20, gale: 80, storm: 250 } as const
 
 export interface Harm {
   kills: Record<string, number>
@@ -87,7 +87,7 @@ export async function kill(
       default:
         tell(victim, program.signal(victim, 'SIGKILL'))
     }
-    await pause(3_000 + dice.below(9_000), signal)
+    await pause(4_000 + dice.below(16_000), signal)
   }
 }
 

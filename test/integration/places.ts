@@ -94,8 +94,7 @@ export function memoryPlace(name: string = randomUUID()): Place {
   }
 }
 
-export function filePlace(): Place {
-  const path = mkdtempSync(join(tmpdir(), 'tidemark-place-'))
+export function filePlace(path = mkdtempSync(join(tmpdir(), 'tidemark-place-'))): Place {
   const clear = async () => rmSync(path, { recursive: true, force: true })
   return {
     kind: 'file',
