@@ -125,8 +125,13 @@ export async function s3Place(server: S3Server): Promise<Place> {
   await client.send(new CreateBucketCommand({ Bucket }))
   const object = (key: string) => ({ Bucket, Key: prefix + key })
   async function keys(): Promise<string[]> {
-    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }))
-    return Contents.map(({ Key = '' }) => Key.slice(prefix.length))
+    const found: string[] = []
+    for (let token: string | undefined; ; ) {
+      const page = await client.send(new ListObjectsV2Command({ Bucket, ContinuationToken: token }))
+      for (const { Key = '' } of page.Contents ?? []) found.push(Key.slice(prefix.length))
+      token = page.NextContinuationToken
+      if (token === undefined) return found
+    }
   }
   const remove = async (key: string) => {
     await client.send(new DeleteObjectCommand(object(key)))
