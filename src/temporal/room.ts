@@ -1,4 +1,4 @@
-/** Whether Temporal and the catalog have room to write in: without it they wait, and say nothing. */
+/** Whether Temporal and the catalog have room to write in: without it they wait in silence. */
 import { statfs } from 'node:fs/promises'
 import { EXIT, UserError } from '../errors.ts'
 import { MIB, stateBytesMin } from '../limits.ts'

@@ -1,7 +1,7 @@
 /** A disk that is full: nothing is lost, it is said by code, and it goes on when there is room. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { digestsOf } from '../../connectors/digests.ts'
 import type { RunReport } from '../../src/cli/run-report.ts'
 import { EXIT } from '../../src/errors.ts'
@@ -16,15 +16,14 @@ import { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 
 const MiB = 1024 * 1024
 const { signal } = new AbortController()
-const disk = mountSmallDisk(1)
-const missing = typeof disk === 'string' ? disk : null
-if (typeof disk !== 'string') disk.remove()
 
-function smallDisk(bytes: number): SmallDisk {
+/** The test is skipped, by name, where none can be had. */
+function smallDisk(context: TestContext, bytes: number): SmallDisk {
   const made = mountSmallDisk(bytes)
-  if (typeof made === 'string') throw new Error(made)
-  onTestFinished(() => made.remove())
-  return made
+  if (typeof made === 'string') context.skip(made)
+  const disk = made as SmallDisk
+  onTestFinished(() => disk.remove())
+  return disk
 }
 
 async function failures(engine: Engine, run: number): Promise<Record<string, string[]>> {
@@ -45,9 +44,9 @@ function placeOn({ path }: SmallDisk): Place {
   return { ...filePlace(root), close: async () => {} }
 }
 
-describe.skipIf(missing !== null)(`on a small tmpfs${missing ? `: ${missing}` : ''}`, () => {
-  test('a full replica keeps what it has; the others go on; it catches up', async () => {
-    const full = smallDisk(8 * MiB)
+describe('on a small tmpfs', () => {
+  test('a full replica keeps what it has; the others go on; it catches up', async (context) => {
+    const full = smallDisk(context, 8 * MiB)
     const [one, two, small] = [memoryPlace(), memoryPlace(), placeOn(full)] as const
     const engine = await createEngine([one, two, small].map(({ options }) => options))
     onTestFinished(() => engine.close())
@@ -73,8 +72,8 @@ describe.skipIf(missing !== null)(`on a small tmpfs${missing ? `: ${missing}` : 
     await expectQuiet(engine)
   })
 
-  test('a full vault: what it can’t keep is neither overwritten nor deleted', async () => {
-    const full = smallDisk(8 * MiB)
+  test('a full vault: what it can’t keep is neither overwritten nor deleted', async (context) => {
+    const full = smallDisk(context, 8 * MiB)
     const [one, two] = [memoryPlace(), memoryPlace()]
     const engine = await createEngine([one, two].map(({ options }) => options))
     onTestFinished(() => engine.close())
@@ -98,8 +97,8 @@ describe.skipIf(missing !== null)(`on a small tmpfs${missing ? `: ${missing}` : 
     for (const bytes of Object.values(old)) expect(await inVault(engine, bytes)).toBe(true)
   })
 
-  test('a full catalog: the run ends by its code, and nothing that it did is lost', async () => {
-    const full = smallDisk(16 * MiB)
+  test('a full catalog: the run ends by its code, and nothing that it did is lost', async (context) => {
+    const full = smallDisk(context, 16 * MiB)
     const [one, two] = [memoryPlace(), memoryPlace()]
     const catalogUrl = `sqlite:${join(full.path, 'catalog.db')}`
     const engine = await createEngine(
@@ -121,8 +120,8 @@ describe.skipIf(missing !== null)(`on a small tmpfs${missing ? `: ${missing}` : 
     await expectQuiet(engine)
   })
 
-  test('a full state folder, Temporal and all: `sync` ends by a code, and goes on', async () => {
-    const full = smallDisk(64 * MiB)
+  test('a full state folder, Temporal and all: `sync` ends by a code, and goes on', async (context) => {
+    const full = smallDisk(context, 64 * MiB)
     const place = folder()
     const [one, two] = [join(place, 'one'), join(place, 'two')]
     for (const path of [one, two]) mkdirSync(path)

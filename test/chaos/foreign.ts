@@ -1,4 +1,4 @@
-/** Tidemark's own verify beside a foreign judge: both must say the same, also of what is planted. */
+/** Tidemark's verify beside a foreign judge: both must say the same, also of what is planted. */
 import type { Finding } from '../../src/verify/verify.ts'
 import type { Replica, Servers } from './places.ts'
 import type { Program } from './programs.ts'
