@@ -85,7 +85,9 @@ export async function* listFlat(listing: Listing): AsyncGenerator<Page, void> {
       return
     }
     const resume: Resume = { marker: held[0] ? held[0].marker : page.marker, after }
-    if (found.entries.length > 0) yield { ...found, resume: JSON.stringify(resume) }
+    // What was only skipped is unknown; not shown, it would be absent.
+    const isEmpty = found.entries.length + found.skipped.length === 0
+    if (!isEmpty) yield { ...found, resume: JSON.stringify(resume) }
     marker = page.marker
   }
 }

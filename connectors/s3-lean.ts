@@ -110,6 +110,9 @@ export function createLeanClient(
     wholeBytesMax: number,
     again = false,
   ): Promise<HttpReply> {
+    if (request.object?.isWellFormed() === false) {
+      throw failure(location, request, 'not-found', 'no object has a name that is not Unicode')
+    }
     const by = await currentCredentials(request)
     const { origin, path: root } = request.bucket ? target.addressOf(request.bucket) : target
     const path = `${root}/${request.object === undefined ? '' : encodePath(request.object)}`

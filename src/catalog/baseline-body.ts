@@ -7,6 +7,7 @@
  *
  * A version is the first eight in an array of their own. 0: not known.
  */
+import { EXIT, UserError } from '../errors.ts'
 import type {
   BaselineRow,
   Content,
@@ -48,13 +49,63 @@ function versionPlaces({ run, at, origin, content }: Version): unknown[] {
 }
 
 export function decodeBody(key: Key, rev: number, body: string): BaselineRow {
-  const places = JSON.parse(body) as unknown[]
+  const places = placesIn(body)
+  if (places === null) throw damaged(key)
   const head = version(places)
   const holds: Record<string, Hold> = {}
   for (let i = headPlaces; i < places.length; i += holdPlaces) {
     holds[places[i] as string] = hold(places, i, head)
   }
   return { key, rev, head, holds }
+}
+
+/** null: it is no body. What is left out of a row would be taken for a key that nobody holds. */
+function placesIn(body: string): unknown[] | null {
+  let places: unknown
+  try {
+    places = JSON.parse(body)
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
+  if (!Array.isArray(places) || !isVersion(places)) return null
+  if (places.length < headPlaces || (places.length - headPlaces) % holdPlaces !== 0) return null
+  for (let i = headPlaces; i < places.length; i += holdPlaces) {
+    const [id, at, flags, behind] = [places[i + 1], places[i + 2], places[i + 3], places[i + 4]]
+    const isHold =
+      typeof places[i] === 'string' &&
+      (id === null || typeof id === 'string') &&
+      (at === null || typeof at === 'number') &&
+      typeof flags === 'number' &&
+      (behind === 0 || (Array.isArray(behind) && isVersion(behind)))
+    if (!isHold) return null
+  }
+  return places
+}
+
+function isVersion(places: unknown[]): boolean {
+  const [run, at, origin, size, sha256, md5, crc32c, metadata] = places
+  return (
+    typeof run === 'number' &&
+    typeof at === 'number' &&
+    typeof origin === 'string' &&
+    (size === null || typeof size === 'number') &&
+    isKnown(sha256, 'string') &&
+    isKnown(md5, 'string') &&
+    isKnown(crc32c, 'string') &&
+    isKnown(metadata, 'object')
+  )
+}
+
+const isKnown = (value: unknown, type: string) =>
+  value === 0 || (typeof value === type && value !== null)
+
+function damaged(key: Key): UserError {
+  return new UserError('catalog-damaged', 'the catalog’s row of this key makes no sense', {
+    where: key,
+    next: 'Look at the disk, and restore the catalog from a backup.',
+    exit: EXIT.failed,
+  })
 }
 
 function hold(places: unknown[], i: number, head: Version): Hold {

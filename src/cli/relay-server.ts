@@ -3,12 +3,18 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { EXIT } from '../errors.ts'
-import { packageVersion } from '../package-root.ts'
 import type { CommandContext } from './command.ts'
 import { commands } from './commands.ts'
 import { reportError } from './failure.ts'
 import { createOutput, type Sink } from './output.ts'
-import { HandOver, type RelayReply, type RelayRequest, relaySocket } from './relay.ts'
+import {
+  HandOver,
+  type RelayReply,
+  type RelayRequest,
+  relaySocket,
+  requestBytesMax,
+  requestIn,
+} from './relay.ts'
 
 export interface Relayed {
   /** Leaves what is under way to those who asked for it. */
@@ -49,17 +55,25 @@ async function serveOne(state: string, socket: Socket, stop: AbortController): P
   // The command line was killed, or interrupted.
   socket.on('error', () => stop.abort(new Error('interrupted')))
   socket.once('close', () => stop.abort(new Error('interrupted')))
+  let bytes = 0
+  socket.on('data', (chunk) => {
+    bytes += chunk.length
+    // No command line is so long, and what never ends a line would fill the memory.
+    if (bytes > requestBytesMax) socket.destroy()
+  })
   const lines = createInterface({ input: socket })
   // A client that went away abruptly is an error of the lines, too: unheard, it would end us.
   lines.on('error', () => stop.abort(new Error('interrupted')))
   const first = await new Promise<string>((done) => {
     lines.once('line', done)
     lines.once('close', () => done(''))
+    // A connection that broke before it said anything ends no line; nor does one that says nothing.
+    stop.signal.addEventListener('abort', () => done(''), { once: true })
   })
   lines.on('line', () => stop.abort(new Error('interrupted')))
-  const request = first === '' ? null : (JSON.parse(first) as RelayRequest)
+  const request = requestIn(first)
   const row = commands.find(({ name, relayed }) => relayed && name === request?.command)
-  if (!request || !row || request.version !== packageVersion) tell({ refused: true })
+  if (!request || !row) tell({ refused: true })
   else {
     const exit = await run(state, request, row, tell, stop.signal)
     if (!(stop.signal.reason instanceof HandOver)) tell({ exit })

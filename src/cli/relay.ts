@@ -25,6 +25,37 @@ export interface RelayRequest {
   columns: number
 }
 
+/** What a request may have, bytes: a command line has no more. */
+export const requestBytesMax = 1024 * 1024
+
+/** null: it is none, or of another version of Tidemark. */
+export function requestIn(line: string): RelayRequest | null {
+  const request = parsed(line) as Partial<RelayRequest> | null
+  if (typeof request !== 'object' || request === null) return null
+  const { version, command, args, options, config, by, columns = 0 } = request
+  const texts = [command, config, by, ...(Array.isArray(args) ? args : [null])]
+  const flags = [request.json, request.colour, request.terminal]
+  const isWhole =
+    version === packageVersion &&
+    texts.every((text) => typeof text === 'string') &&
+    flags.every((flag) => typeof flag === 'boolean') &&
+    typeof options === 'object' &&
+    options !== null &&
+    Number.isSafeInteger(columns) &&
+    columns > 0
+  return isWhole ? (request as RelayRequest) : null
+}
+
+/** undefined: no JSON. */
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
 /** From the server; `exit` is the last. */
 export type RelayReply = { out: string } | { err: string } | { exit: number } | { refused: true }
 
@@ -78,7 +109,9 @@ export async function relay(
   socket.write(`${JSON.stringify(request)}\n`)
   try {
     for await (const line of createInterface({ input: socket })) {
-      const reply = JSON.parse(line) as RelayReply
+      const reply = parsed(line) as RelayReply | undefined
+      // A server that was killed leaves half a line.
+      if (typeof reply !== 'object' || reply === null) return null
       if ('refused' in reply) return null
       if ('exit' in reply) return reply.exit
       if ('out' in reply) process.stdout.write(reply.out)

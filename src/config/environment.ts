@@ -2,7 +2,8 @@
 
 /** Value of an environment variable; undefined where it isn't set. */
 export function variable(name: string): string | undefined {
-  return process.env[name]
+  // `__proto__` and `constructor` are there for whoever asks.
+  return Object.hasOwn(process.env, name) ? process.env[name] : undefined
 }
 
 /** All of it, for a process that we start, with a value for what isn't set. */

@@ -3,10 +3,11 @@
  * `temporal`: so a secret is in no config, no catalog and no history. `$${` stands for `${`
  * itself. A file's content loses one line break at its end.
  */
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { UserError } from '../errors.ts'
+import { MIB } from '../limits.ts'
+import { readAtMost } from './bounded.ts'
 import { variable } from './environment.ts'
 import type { Path } from './problems.ts'
 
@@ -18,6 +19,9 @@ export interface ReferenceProblem {
   path: Path
   text: string
 }
+
+/** Keys and certificates have some KiB. */
+const fileBytesMax = MIB
 
 const reference = /\$?\$\{([^}]*)\}?/g
 
@@ -124,7 +128,10 @@ function lookVariable(name: string): string | Refusal {
 
 async function lookFile(file: string): Promise<string | Refusal> {
   try {
-    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+    const bytes = await readAtMost(file, fileBytesMax)
+    if (bytes !== null) return bytes.toString().replace(/\r?\n$/, '')
+    const message = `the file ${file} has more than ${fileBytesMax} bytes`
+    return { code: 'config-reference-file', message, next: 'Name a file that holds a secret.' }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (!code) throw error

@@ -1,5 +1,4 @@
 /** The YAML file: its text, its plain value, and where each part of it stands. */
-import { readFile } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 import type { YAMLError } from 'yaml'
 import {
@@ -13,7 +12,13 @@ import {
   parseDocument,
 } from 'yaml'
 import { UserError } from '../errors.ts'
+import { MIB } from '../limits.ts'
+import { yamlDepthMax, yamlTokens } from '../sync/yaml-tokens.ts'
+import { readAtMost } from './bounded.ts'
 import { ConfigError, type Path, type Problem } from './problems.ts'
+
+/** A config of a thousand datasets has a tenth of it. */
+const configBytesMax = MIB
 
 export interface ConfigSource {
   /** Absolute. */
@@ -33,9 +38,9 @@ export async function readSource(path: string): Promise<ConfigSource> {
 
 async function readText(file: string): Promise<string> {
   const name = shown(file)
-  let bytes: Uint8Array
+  let bytes: Uint8Array | null
   try {
-    bytes = await readFile(file)
+    bytes = await readAtMost(file, configBytesMax)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT') {
@@ -51,6 +56,12 @@ async function readText(file: string): Promise<string> {
       cause: error,
     })
   }
+  if (bytes === null) {
+    throw new UserError('config-too-large', `${name} has more than ${configBytesMax} bytes`, {
+      where: name,
+      next: 'It is no config of Tidemark’s: name yours by --config FILE.',
+    })
+  }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
@@ -63,12 +74,23 @@ async function readText(file: string): Promise<string> {
 }
 
 export function parseSource(file: string, text: string): ConfigSource {
+  const { tooDeep } = yamlTokens(text)
   const lines = new LineCounter()
-  const document = parseDocument(text, { merge: true, lineCounter: lines, prettyErrors: false })
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${shown(file)}:${Math.max(line, 1)}:${Math.max(col, 1)}`
   }
+  if (tooDeep !== null) {
+    const before = text.slice(0, tooDeep).split('\n')
+    const where = `${shown(file)}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
+    const message = `nested more than ${yamlDepthMax} levels deep`
+    throw new ConfigError([{ code: 'config-too-deep', message, where, next: 'Mend the YAML.' }])
+  }
+  const document = parseDocument(text, {
+    ...{ merge: true, lineCounter: lines, prettyErrors: false },
+    // What it would print is no problem of the config's, or one that is told below.
+    logLevel: 'error',
+  })
   const problem = (error: YAMLError): Problem => ({
     ...describe(error),
     where: place(error.pos[0]),
@@ -81,9 +103,14 @@ export function parseSource(file: string, text: string): ConfigSource {
   try {
     raw = document.toJS()
   } catch (error) {
-    // An alias without its anchor, or more aliases than a person writes.
-    if (!(error instanceof ReferenceError)) throw error
+    // An alias without its anchor, more aliases than a person writes; or `<<` of something else
+    // than maps. The library has plain Errors for them, and nothing else in here throws any.
+    if (!(error instanceof Error)) throw error
     throw one('config-syntax', error.message, 'Mend the YAML.')
+  }
+  if (isEndless(raw, new Set())) {
+    const message = 'an alias stands inside of what it stands for'
+    throw one('config-endless-alias', message, 'Write out what is meant.')
   }
   if (raw === null || raw === undefined) {
     throw one('config-empty', 'the config is empty', 'See a commented one with: tidemark init')
@@ -97,6 +124,15 @@ export function parseSource(file: string, text: string): ConfigSource {
     warnings: document.warnings.map(problem),
     where: (path, part) => place(offsetOf(document, text, path, part)),
   }
+}
+
+function isEndless(value: unknown, above: Set<unknown>): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (above.has(value)) return true
+  above.add(value)
+  const found = Object.values(value).some((inner) => isEndless(inner, above))
+  above.delete(value)
+  return found
 }
 
 const tabs = 'Indent with spaces: YAML takes no tabs.'

@@ -94,11 +94,26 @@ export async function readServer(stateDir: string, patience = 60_000): Promise<S
 
 function readFile(stateDir: string): ServerFile | null {
   try {
-    return JSON.parse(readFileSync(infoFile(stateDir), 'utf8')) as ServerFile
+    const file: unknown = JSON.parse(readFileSync(infoFile(stateDir), 'utf8'))
+    return isServerFile(file) ? file : null
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    // A loss of power may leave it empty or half written: then no process of its is left, either.
+    if (error instanceof SyntaxError) return null
     throw error
   }
+}
+
+function isServerFile(value: unknown): value is ServerFile {
+  const { self, programs, address, ui, pid } = (value ?? {}) as Partial<ServerFile>
+  const texts = [address, ui].every((one) => typeof one === 'string')
+  return texts && Number.isSafeInteger(pid) && isMark(self) && !!programs?.every?.(isMark)
+}
+
+/** To a signal, pids below 2 mean many processes, or everybody's first. */
+function isMark(value: unknown): value is ProcessMark {
+  const { pid = 0, start } = (value ?? {}) as Partial<ProcessMark>
+  return Number.isSafeInteger(pid) && pid > 1 && typeof start === 'string'
 }
 
 function inUse(stateDir: string, file: ServerFile | null): UserError {

@@ -9,15 +9,28 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { UserError } from '../errors.ts'
 
 /** SQLITE_BUSY: another connection holds the lock. */
 const busy = 5
+
+/** SQLITE_NOTADB: somebody wrote something else into it. */
+const noDatabase = 26
 
 /** Keeps the connections reachable: a collected one would give its lock back. */
 const held = new Set<DatabaseSync>()
 
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === busy
+}
+
+function damagedOr(error: unknown, file: string): unknown {
+  if (!(error instanceof Error && 'errcode' in error && error.errcode === noDatabase)) return error
+  return new UserError('lock-damaged', `${file} is no lock of Tidemark’s`, {
+    where: file,
+    next: 'Remove it, when no process of Tidemark runs with this folder.',
+    cause: error,
+  })
 }
 
 /**
@@ -34,7 +47,7 @@ export function takeLock(file: string, patience = 500): (() => void) | null {
   } catch (error) {
     database.close()
     if (isBusy(error)) return null
-    throw error
+    throw damagedOr(error, file)
   }
   held.add(database)
   return () => {
@@ -51,7 +64,7 @@ export function isLocked(file: string): boolean {
     return false
   } catch (error) {
     if (isBusy(error)) return true
-    throw error
+    throw damagedOr(error, file)
   } finally {
     database.close()
   }

@@ -8,15 +8,14 @@ import {
   isMap,
   isScalar,
   isSeq,
-  Lexer,
   type Node,
   Pair,
-  Parser,
   Scalar,
   visit,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
+import { yamlDepthMax, yamlTokens } from '../yaml-tokens.ts'
 import { firstThatSays } from './draft.ts'
 import { draftByLines } from './lines.ts'
 import type { MergeOptions } from './merge.ts'
@@ -116,21 +115,10 @@ export function readYaml({ text, label }: Version, numbers: Numbers): YamlTree[]
   })
 }
 
-/** The library recurses into what it composes, and overflows the stack from 770 levels on. */
-const depthMax = 500
-
-/** The parser keeps a stack of its own, so its depth can be watched. */
 function tokensOf(text: string, label: string): CST.Token[] {
-  const parser = new Parser()
-  const tokens: CST.Token[] = []
-  for (const lexeme of new Lexer().lex(text)) {
-    tokens.push(...parser.next(lexeme))
-    if (parser.stack.length > depthMax) {
-      const why = `nested more than ${depthMax} levels deep`
-      throw malformed('YAML', label, text, parser.offset, why)
-    }
-  }
-  return [...tokens, ...parser.end()]
+  const { tokens, tooDeep } = yamlTokens(text)
+  if (tooDeep === null) return tokens
+  throw malformed('YAML', label, text, tooDeep, `nested more than ${yamlDepthMax} levels deep`)
 }
 
 /** The first alias without an anchor before it, and the first anchor that another has the name of:

@@ -76,24 +76,30 @@ function textOf(bytes: Uint8Array | undefined): string | null {
 
 const shapes = "{take: REPLICA}, {content: TEXT}, {keepBoth: true} or {manual: 'why'}"
 
+/** Characters of its answer that are told. */
+const shownMax = 100
+
 function wordOf(said: unknown, { contenders }: Conflict, contents: Contents): Word {
   const nonsense = (what: string): Word => {
     const message = `the module returned ${what}; expected ${shapes}`
     return { kind: 'passes', code: 'custom-nonsense', message }
   }
-  if (typeof said !== 'object' || said === null) return nonsense(String(JSON.stringify(said)))
+  // Of any size, and a BigInt is no JSON.
+  if (typeof said !== 'object' || said === null) return nonsense(String(said).slice(0, shownMax))
   const [[name, value] = [], ...more] = Object.entries(said)
-  if (name === undefined || more.length > 0) return nonsense(`${more.length + 1} keys`)
+  if (name === undefined || more.length > 0) return nonsense(`${Object.keys(said).length} keys`)
   if (name === 'manual' && typeof value === 'string') {
     return { kind: 'passes', code: 'custom-manual', message: value }
   }
   if (name === 'take' && typeof value === 'string') {
     const winner = contenders.find((one) => sideOf(one).includes(value))
     if (winner) return { kind: 'wins', winner, why: `the module took ${value}` }
-    return nonsense(`{take: ${JSON.stringify(value)}}, which takes no side`)
+    const shown = JSON.stringify(value.slice(0, shownMax))
+    return nonsense(`{take: ${shown}}, which takes no side`)
   }
   if (name === 'keepBoth' && value === true) return keepBoth(contenders, defaultConflictName)
-  if (name !== 'content' || typeof value !== 'string') return nonsense(`{${name}: …}`)
+  if (name !== 'content' || typeof value !== 'string')
+    return nonsense(`{${name.slice(0, shownMax)}: …}`)
   const bytes = new TextEncoder().encode(value)
   const winner = contenders.find((one) => hasBytes(one, bytes, contents))
   const why = 'the module made it'
