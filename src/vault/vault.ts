@@ -223,16 +223,24 @@ export function createVault(parts: VaultParts): Vault {
 
   // ── getting ───────────────────────────────────────────────────────────────────────────────────
 
-  /** The object and what lies there; null where one of them is missing. */
+  /** The object and what lies there; null where one of them is missing. A content may lie there
+   *  twice: put as its md5 and as its sha256, before anybody knew both. */
   async function look(content: Content, signal: AbortSignal) {
     const { vault } = await root(signal)
-    const [object, another] = await find({ vault, content })
-    if (another) {
+    const objects = await find({ vault, content })
+    const [, another] = objects
+    if (another && contentNames(content.digests).length === 0) {
       const words = 'Several contents have this crc32c and size.'
       throw corrupt(store.name, keyOf(another), words)
     }
-    const there = object && (await lookAt(store, object, signal))
-    return object && there ? { object, ...there } : null
+    let found: ({ object: VaultObject } & NonNullable<Awaited<ReturnType<typeof lookAt>>>) | null =
+      null
+    for (const object of objects) {
+      const there = await lookAt(store, object, signal)
+      if (there) found = { object, ...there }
+      if (there?.form) break
+    }
+    return found
   }
 
   return {

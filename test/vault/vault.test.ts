@@ -33,6 +33,19 @@ describe.each(engines)('the vault, indexed on $engine', ({ make }) => {
     })
   })
 
+  it('gives what was put twice at once, under its sha256 and its md5', async () => {
+    const world = await begin()
+    const known = [['md5'], ['sha256']] as const
+    const twice = known.map((one) => world.source('short', 'elsewhere', [...one]))
+    await Promise.all(twice.map((source) => world.vault.put(source, signal)))
+    expect(await world.rows()).toHaveLength(2)
+    expect(await world.text(contentOf('short'))).toBe('short')
+    const [first] = world.names()
+    memoryStore('vault-store').remove(first as string)
+    expect(await world.text(contentOf('short'))).toBe('short')
+    expect(await world.vault.has(contentOf('short'), signal)).toBe(true)
+  })
+
   it('compresses what shrinks, and nothing else', async () => {
     const world = await begin()
     const dense = randomBytes(5_000)
