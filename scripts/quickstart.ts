@@ -33,8 +33,9 @@ async function quickstart(options: Options, signal: AbortSignal, ending: Ending)
   await shown(commands, ['sync'])
   const problems = await judge(stage, changes, signal)
   verdict(problems, duration(performance.now() - begun))
-  await tellWhere(stage)
+  // Else it ends with all its servers: links to them would lead nowhere.
   if (options.once || problems.length > 0) return problems.length === 0
+  await tellWhere(stage)
   tellHowOn(work)
   await untilInterrupted(stage.up, signal)
   return true

@@ -1,4 +1,5 @@
 /** One JSON value on standard output with a list that is too long to be held: it is streamed. */
+import { withIsoTimes } from './iso-times.ts'
 import type { Output } from './output.ts'
 
 export interface JsonStream {
@@ -16,7 +17,7 @@ export function createJsonStream(output: Output): JsonStream {
     if (output.json) await output.write(text)
   }
   const fieldsOf = (fields: Record<string, unknown>) =>
-    Object.entries(fields)
+    Object.entries(withIsoTimes(fields) as Record<string, unknown>)
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
   return {
@@ -25,7 +26,7 @@ export function createJsonStream(output: Output): JsonStream {
       await write(`{${[...fieldsOf(fields), `${JSON.stringify(name)}:[`].join(',\n')}`)
     },
     async item(value) {
-      await write(`${items++ > 0 ? ',' : ''}\n${JSON.stringify(value)}`)
+      await write(`${items++ > 0 ? ',' : ''}\n${JSON.stringify(withIsoTimes(value))}`)
     },
     async end(fields = {}) {
       const rest = fieldsOf(fields).map((field) => `,\n${field}`)

@@ -1,6 +1,7 @@
 /** What commands print: text for people, or one JSON value, on standard output. */
 import { stripVTControlCharacters, styleText } from 'node:util'
 import { variable } from '../config/environment.ts'
+import { withIsoTimes } from './iso-times.ts'
 
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold'
 export type Paint = (style: Style, text: string) => string
@@ -49,7 +50,7 @@ export function createOutput(json: boolean, { stdout, stderr }: Terminal = proce
       for (const text of tableLines(headers, rows, right)) line(text)
     },
     result: (value) => {
-      if (json) stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+      if (json) stdout.write(`${JSON.stringify(withIsoTimes(value), null, 2)}\n`)
     },
     write: (text) =>
       new Promise((done) => {

@@ -3,7 +3,7 @@ import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catal
 import { EXIT } from '../errors.ts'
 import type { CommandContext } from './command.ts'
 import { bytes, count, printable } from './output.ts'
-import { exitOf, problemsOf, worstExit } from './run-report.ts'
+import { exitOf, nextOfLeftOut, problemsOf, worstExit } from './run-report.ts'
 
 /** Lines that people are shown of each kind, and that JSON has; `show RUN` has all. */
 const listedMax = 20
@@ -100,6 +100,7 @@ export function printPlan({ output }: CommandContext, plan: Plan): void {
   for (const { replica, code, message } of plan.leftOut) {
     output.line(`  ${replica} was left out: ${printable(message)} [${code}]`)
   }
+  if (plan.leftOut.length > 0) output.line(`  ${nextOfLeftOut}`)
   const list = (title: string, all: number, lines: string[]) => {
     if (all === 0) return
     output.line(`  ${title}:`)
@@ -135,6 +136,12 @@ export function printPlan({ output }: CommandContext, plan: Plan): void {
   const rest = `${count(counts.deletes, 'key')} to delete, ${counts.adopts} equal already`
   output.line(`  ${total}, ${rest}`)
   output.line(isEmpty(plan) ? '  nothing to do' : `  all of it: tidemark show ${run.run}`)
+}
+
+/** For scripts. The run's own counts are of what was done, which of a plan is nothing. */
+export function shownPlan({ run, ...plan }: Plan) {
+  const { counts: _none, ...planned } = run
+  return { run: planned, ...plan }
 }
 
 export function isEmpty({ counts }: Plan): boolean {

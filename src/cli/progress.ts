@@ -126,13 +126,13 @@ function createSpeed(): (bytes: number) => number | null {
 }
 
 function lineOf(
-  { counts, dataset, mode }: RunRecord,
+  { counts, dataset, mode, base }: RunRecord,
   phase: Progress | null,
   moved: { sending: number; speed: number | null },
   ms: number,
 ): string {
   const speed = moved.speed ? `, ${bytes(Math.round(moved.speed))}/s` : ''
-  const parts = [`${count(counts.scanned, 'key')} scanned`]
+  const parts = base === null ? [`${count(counts.scanned, 'key')} scanned`] : []
   if (mode === 'plan') parts.push(`${count(counts.planned, 'key')} to change`)
   else parts.push(`${counts.puts.toLocaleString('en-US')} written (${bytes(counts.bytes)}${speed})`)
   if (moved.sending > 0) parts.push(`${bytes(moved.sending)} on the way`)

@@ -13,8 +13,8 @@ export interface RunReport {
   replicas: Awaited<ReturnType<Catalog['runReplicas']>>
   /** What didn't go as planned, the first of each state; `show RUN` has all. */
   problems: { key: string; state: ItemState; replica: string; reason: string }[]
-  /** There are more of them. */
-  more: boolean
+  /** Of so many keys in all. */
+  keys: number
   exit: number
 }
 
@@ -31,23 +31,23 @@ export async function reportOf(
   { strict }: { strict: boolean },
 ): Promise<RunReport> {
   const problems: RunReport['problems'] = []
-  let more = false
+  const counted = await catalog.countItems(record.run)
+  const keys = TROUBLE.reduce((sum, state) => sum + (counted[state] ?? 0), 0)
   for (const state of TROUBLE) {
     const items = await catalog.readItems({
       run: record.run,
       states: [state],
       after: -1,
-      limit: listedMax + 1,
+      limit: listedMax,
     })
-    more ||= items.length > listedMax
-    problems.push(...items.slice(0, listedMax).flatMap(problemsOf))
+    problems.push(...items.flatMap(problemsOf))
   }
   const replicas = await catalog.runReplicas(record.run)
-  return { run: record, replicas, problems, more, exit: exitOf(record, strict) }
+  return { run: record, replicas, problems, keys, exit: exitOf(record, strict) }
 }
 
 export function problemsOf(record: ItemRecord): RunReport['problems'] {
-  const { key, state, outcomes, conflict } = record
+  const { key, state, outcomes, conflict, item } = record
   if (state === 'open' || state === 'conflict') {
     const sides = conflict?.contenders.map(({ replicas, deletedAt }) =>
       [
@@ -59,8 +59,11 @@ export function problemsOf(record: ItemRecord): RunReport['problems'] {
     const reason = `${conflict?.kind}: ${sides?.join(' / ')}${why ? ` (${why})` : ''}`
     return [{ key, state, replica: '', reason }]
   }
+  // What only notes that a key is gone there waits with the delete, and is nobody's concern.
+  const held = state === 'held' || state === 'cancelled'
+  const adopts = held ? item?.actions.filter((action) => action.do === 'adopt') : []
   return Object.entries(outcomes).flatMap(([replica, outcome]) => {
-    if (outcome.kind === 'done') return []
+    if (outcome.kind === 'done' || adopts?.some((one) => one.replica === replica)) return []
     const reason = reasonOf(outcome)
     return [{ key, state, replica, reason }]
   })
@@ -123,13 +126,16 @@ export function worstExit(exits: number[]): number {
 export function printReport(context: CommandContext, report: RunReport): void {
   const { output } = context
   printHead(context, report)
-  for (const { key, state, replica, reason } of report.problems.slice(0, listedMax)) {
+  const listed = report.problems.slice(0, listedMax)
+  for (const { key, state, replica, reason } of listed) {
     const where = replica ? ` at ${replica}` : ''
     output.line(`  ${state}: ${printable(key)}${where}: ${printable(reason)}`)
   }
   const { run } = report.run
-  if (report.more || report.problems.length > listedMax) {
-    output.line(`  … the rest: tidemark show ${run} --only ${TROUBLE.join(',')}`)
+  const unlisted = report.keys - new Set(listed.map(({ key }) => key)).size
+  if (unlisted > 0) {
+    const more = `${unlisted.toLocaleString('en-US')} more`
+    output.line(`  … and ${more}: tidemark show ${run} --only ${TROUBLE.join(',')}`)
   }
 }
 
@@ -143,25 +149,31 @@ export function printHead(
   const state = output.paint(stateColour(run.state), run.state)
   output.line(`${mode} ${run.run} of ${run.dataset}: ${state} in ${took}`)
   output.line(`  ${countsLine(run)}`)
-  for (const { replica, problem } of replicas.filter(({ state }) => state === 'unknown')) {
+  const leftOut = replicas.filter(({ state }) => state === 'unknown')
+  for (const { replica, problem } of leftOut) {
     output.line(
       `  ${replica} was left out: ${printable(problem?.message ?? '')} [${problem?.code}]`,
     )
   }
+  if (leftOut.length > 0) output.line(`  ${nextOfLeftOut}`)
   if (run.problem) {
     output.line(`  ${printable(run.problem.message)} [${run.problem.code}]`)
     if (run.problem.next) output.line(`  next: ${run.problem.next}`)
   }
 }
 
+export const nextOfLeftOut =
+  'next: tidemark doctor says what is wrong there; once mended, the next run brings it up to date'
+
 export function stateColour(state: RunRecord['state']): Style {
   if (state === 'complete' || state === 'planned' || state === 'applied') return 'green'
   return state === 'failed' ? 'red' : state === 'running' ? 'cyan' : 'yellow'
 }
 
-export function countsLine({ counts }: RunRecord): string {
+export function countsLine({ counts, base }: RunRecord): string {
   const parts = [
-    `${count(counts.scanned, 'key')} scanned`,
+    // What carries out a stored plan looks at its keys alone.
+    ...(base === null ? [`${count(counts.scanned, 'key')} scanned`] : []),
     `${count(counts.puts, 'object')} written (${bytes(counts.bytes)})`,
     `${count(counts.deletes, 'key')} deleted`,
   ]

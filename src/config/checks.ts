@@ -49,7 +49,7 @@ export async function checkConfig(
       code: 'config-unused-location',
       message: `no dataset names the location ${name}`,
       where: source.where(['locations', name], 'key'),
-      next: undefined,
+      next: 'Fine where the audit’s heads go there (tidemark audit sign --to); else leave it out.',
     })
   }
   return found

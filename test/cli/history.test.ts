@@ -94,6 +94,7 @@ describe('looking at history', () => {
     const deleted = await field.tidemark(data, 'cat', version('with space', second))
     expect(deleted).toMatchObject({ stdout: '', code: 1 })
     expect(deleted.stderr).toContain('[version-deleted]')
+    expect(deleted.stderr).toContain("tidemark log looked-at 'with space'")
   })
 
   it('diff shows what differs, and exits with 5; the same is 0', async () => {

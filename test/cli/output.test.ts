@@ -1,5 +1,20 @@
 import { describe, expect, it } from 'vitest'
+import { withIsoTimes } from '../../src/cli/iso-times.ts'
 import { bytes, count, duration, printable, tableLines, time } from '../../src/cli/output.ts'
+
+it('what scripts read has times as ISO 8601, but for tokens and what the audit digested', () => {
+  const at = Date.UTC(2026, 0, 31, 9, 5, 7, 250)
+  const iso = '2026-01-31T09:05:07.250Z'
+  const run = { run: 3, startedAt: at, endedAt: null, size: 17 }
+  const token = { id: 'generation', at: 5 }
+  const row = { seq: 1, at, detail: { contenders: [{ at }] } }
+  expect(withIsoTimes([{ run, token, rows: [row], next: iso }])).toEqual([
+    {
+      ...{ run: { ...run, startedAt: iso }, token },
+      ...{ rows: [{ ...row, at: iso }], next: iso },
+    },
+  ])
+})
 
 describe('what people read', () => {
   it.each([

@@ -117,7 +117,8 @@ test('--once: five changes at four places reach all others; everything it starte
   expect(text.match(/✓/g)).toHaveLength(6 * 4 + 4 + 1)
   expect(text).not.toContain('✗')
   expect(text).toMatch(/core 200, aws 200, gcp 200, azure 200 keys; 200 expected/)
-  expect(text).toMatch(/3 sync {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/sync/)
+  // Of a server that has ended by then.
+  expect(text).not.toContain('/workflows/')
   expect(fingerprint(source)).toBe(before)
   expect(left()).toEqual(nothing)
 }, 240_000)

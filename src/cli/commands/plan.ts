@@ -1,6 +1,6 @@
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { followRun } from '../follow.ts'
-import { exitOfPlan, isEmpty, planOf, printPlan } from '../plan-report.ts'
+import { exitOfPlan, isEmpty, planOf, printPlan, shownPlan } from '../plan-report.ts'
 import { printReport, reportOf, worstExit } from '../run-report.ts'
 import { serve } from '../serve.ts'
 import { datasetsOf, openSession } from '../session.ts'
@@ -26,7 +26,7 @@ export async function run(
         exits.push(exitOfPlan(plan, options.strict === true))
         printPlan(context, plan)
         if (!isEmpty(plan)) context.output.line(`  carry it out: tidemark apply ${record.run}`)
-        plans.push(plan)
+        plans.push(shownPlan(plan))
       } else {
         const report = await reportOf(session.catalog, record, { strict: false })
         exits.push(report.exit)

@@ -6,7 +6,7 @@ import type { CommandContext, CommandOptions } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { followRun } from '../follow.ts'
 import { count } from '../output.ts'
-import { exitOfPlan, isEmpty, type Plan, planOf, printPlan } from '../plan-report.ts'
+import { exitOfPlan, isEmpty, type Plan, planOf, printPlan, shownPlan } from '../plan-report.ts'
 import { printReport, reportOf, worstExit } from '../run-report.ts'
 import { serve } from '../serve.ts'
 import { openSession, type Session } from '../session.ts'
@@ -43,7 +43,7 @@ export async function planThenApply(
     const apply = `tidemark apply ${planned.run}`
     if (isEmpty(plan) || options.plan === true) {
       if (!isEmpty(plan)) context.output.line(`  carry it out: ${apply}`)
-      context.output.result({ plan, applied: null })
+      context.output.result({ plan: shownPlan(plan), applied: null })
       return worstExit([exitOfPlan(plan, false), exitOfLost(plan)])
     }
     await confirm(context, {
@@ -56,7 +56,7 @@ export async function planThenApply(
     const applied = await followRun(context, served, { dataset, mode: 'apply', base: planned.run })
     const done = await reportOf(session.catalog, applied, { strict: false })
     printReport(context, done)
-    context.output.result({ plan, applied: done })
+    context.output.result({ plan: shownPlan(plan), applied: done })
     return worstExit([done.exit, exitOfLost(plan)])
   } finally {
     await close()

@@ -6,7 +6,7 @@ import { EXIT, UserError } from '../../errors.ts'
 import type { Content, Key, Source } from '../../model.ts'
 import type { CommandContext } from '../command.ts'
 import type { Contents } from '../contents.ts'
-import { nameOf } from './version-name.ts'
+import { nameOf, shellWord } from './version-name.ts'
 
 /** On standard output, as they are. With `--json`, too: they are the answer. */
 export async function writeBytes(
@@ -30,7 +30,7 @@ export async function* bytesOf(
   const { content } = version
   if (content === null) {
     throw new UserError('version-deleted', `in ${name} the key was deleted: it has no content`, {
-      next: `The versions before it: tidemark log ${dataset} KEY`,
+      next: `The versions before it: tidemark log ${dataset} ${shellWord(key)}`,
       exit: EXIT.failed,
     })
   }
