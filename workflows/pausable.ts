@@ -1,5 +1,5 @@
 /** Pausing: activities that are under way are cut off, and begin again where they were (I6). */
-import { CancellationScope, condition, isCancellation } from '@temporalio/workflow'
+import { CancellationScope, condition } from '@temporalio/workflow'
 
 export interface Pausable {
   paused(): boolean
@@ -20,8 +20,9 @@ export function createPausable(pausedNow: boolean): Pausable {
       try {
         return await scope.run(work)
       } catch (error) {
-        // Cut off by a pause, and not because the run itself is cancelled.
-        const again = isCancellation(error) && !CancellationScope.current().consideredCancelled
+        // Cut off by a pause, and not because the run itself is cancelled. However it says that: the
+        // server tries nothing again that is to be cut off, so a lost worker ends it as a time-out.
+        const again = scope.consideredCancelled && !CancellationScope.current().consideredCancelled
         if (!again) throw error
       } finally {
         running.delete(scope)

@@ -69,12 +69,14 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   } catch (error) {
     // How it goes on is thrown, too.
     if (error instanceof ContinueAsNew) throw error
+    // However it shows: a lost worker's activity ends as a time-out, and isn't begun again.
+    const cancelled = isCancellation(error) || CancellationScope.current().consideredCancelled
     return await CancellationScope.nonCancellable(async () => {
       await Promise.allSettled(inFlight.values())
       const prepared = seen.run !== null
-      const result = await end(isCancellation(error) ? 'cancelled' : 'failed')
+      const result = await end(cancelled ? 'cancelled' : 'failed')
       // Who waits for the result is told why it didn't begin.
-      if (result === null || !(prepared || isCancellation(error))) throw error
+      if (result === null || !(prepared || cancelled)) throw error
       return result
     })
   }

@@ -60,6 +60,8 @@ export interface Machine {
   drive<T>(done: Promise<T>): Promise<T>
   /** When no worker has anything under way, but for what waits for a timer. */
   idle(): Promise<void>
+  /** Until nobody can go on without a step. */
+  settle(): Promise<void>
   /** Asked after every turn; true: it let somebody go on. */
   watch(look: () => boolean): void
   trace(line: string): void
@@ -143,6 +145,7 @@ export function createMachine(
         state.watchers.push(look)
       })
     },
+    settle: () => turn(state),
     watch(look) {
       state.watchers.push(look)
     },

@@ -90,6 +90,7 @@ export function createOracle(world: World): Oracle {
   function tidemarkChanged(change: Change): void {
     const { store, key, before, to, step } = change
     if (to) known(key).ever.add(shaOf(to) as string)
+    if (world.scenario.canary) fail('canary', `${key} is put at ${store.name}`)
     if (!before) return
     const since = store.windows.get(key) ?? Number.POSITIVE_INFINITY
     const written = store.written.get(before)
@@ -152,6 +153,17 @@ export function createOracle(world: World): Oracle {
   }
 
   // ── a run ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** What happens to workers, stores and the catalog fails no run; nor does a pause. */
+  function checkState({ run, state, problem }: RunRecord): void {
+    if (state === 'running') fail('no run stays open', `run ${run} has ended, and is running`)
+    if ((state === 'cancelled') !== world.cancelled && !isOver(state)) {
+      fail('runs end as they are told', `run ${run} is ${state}, cancelled: ${world.cancelled}`)
+    }
+    if (problem?.code === 'run-failed' || problem?.code === 'ranges-failed') {
+      fail('runs survive', `run ${run}: ${problem.code}`)
+    }
+  }
 
   function checkCounts(record: RunRecord): void {
     const done = world.journal.slice(journalAt).filter(({ by }) => by === 'tidemark')
@@ -231,7 +243,7 @@ export function createOracle(world: World): Oracle {
 
   /** Where one side alone changed a key, what it left is what there is; untouched keys stay. */
   function checkOutcome(key: Key, one: Known, held: (string | null)[], blocked: boolean): void {
-    const { direction } = world.scenario.dataset
+    const { direction, delete: carriedOn } = world.scenario.dataset
     for (const sha of held) {
       if (sha !== null && !one.ever.has(sha)) fail('nothing is made up', `${key} holds ${sha}`)
     }
@@ -241,6 +253,7 @@ export function createOracle(world: World): Oracle {
     const [toucher] = one.touched
     if (direction === 'one-way' && toucher !== members()[0]?.name) return
     const expected = toucher === undefined ? one.agreed : one.left
+    if (expected === null && direction === 'one-way' && carriedOn === 'never') return
     if (held.every((sha) => sha === expected)) return
     const words = `${toucher ?? 'nobody'} left ${short(expected)}`
     fail('one side’s change is everybody’s', `${key}: ${words}, now ${held.map(short).join(', ')}`)
@@ -272,6 +285,7 @@ export function createOracle(world: World): Oracle {
       journalAt = world.journal.length
     },
     async runEnds(record, clean) {
+      checkState(record)
       await checkDoubtful()
       if (clean) checkCounts(record)
     },
@@ -282,6 +296,9 @@ export function createOracle(world: World): Oracle {
     },
   }
 }
+
+/** It was told too late. */
+const isOver = (state: RunRecord['state']) => state !== 'cancelled' && state !== 'failed'
 
 const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')
 const short = (sha: string | null | undefined) => sha?.slice(0, 6) ?? 'nothing'

@@ -51,6 +51,7 @@ export async function playScenario(
   }
   for (const worker of world.workers) worker.alive = false
   const { machine } = world
+  await machine.settle()
   machine.trace(shared.dump())
   for (const [kind, times] of world.troubles.counted) {
     world.counted.set(`fault ${kind}`, times)
@@ -96,6 +97,7 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
       director.runs++
       oracle.runBegins()
       world.troubled = false
+      world.cancelled = false
       const id = given.request !== undefined && input.mode === 'sync' ? 'keys/data' : 'sync/data'
       if (isOpen(id)) throw new Error(`${id} is open`)
       machine.trace(`run ${director.runs}: ${input.mode}`)
@@ -149,8 +151,10 @@ export function happen({ world, oracle }: Director, { what }: Event): void {
   }
   const { running } = world
   if (!running) return
+  machine.trace(`deed ${what.deed}`)
   if (what.deed === 'cancel') {
     world.count('deed cancel')
+    world.cancelled = true
     running.cancel()
   }
   if (what.deed === 'pause') {

@@ -58,6 +58,8 @@ export interface Round {
 
 export interface Scenario {
   seed: number
+  /** Also looks at a promise that can't be kept: so it must be found broken. */
+  canary?: boolean
   /** Of a hundred picks, how many go to anybody. */
   stray: number
   kinds: Kind[]

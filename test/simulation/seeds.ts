@@ -9,6 +9,8 @@ const simulation = await createSimulation()
 export interface Batch {
   from: number
   many: number
+  /** With a promise that can't be kept. */
+  canary?: boolean
 }
 
 export interface Failure {
@@ -27,19 +29,24 @@ export interface Report {
   steps: number
   cpuMs: number
   counted: [string, number][]
+  /** Of each seed's trace. */
+  digests: string[]
   failures: Failure[]
 }
 
-async function play({ from, many }: Batch): Promise<Report> {
+const nothing = { runs: 0, steps: 0, cpuMs: 0, counted: [] }
+
+async function play({ from, many, canary = false }: Batch): Promise<Report> {
   const counted = new Map<string, number>()
-  const report: Report = { seeds: many, runs: 0, steps: 0, cpuMs: 0, counted: [], failures: [] }
+  const report: Report = { ...nothing, seeds: many, digests: [], failures: [] }
   const cpu = process.cpuUsage()
   for (let seed = from; seed < from + many; seed++) {
-    const played = await simulation.play(scenarioOf(seed))
+    const played = await simulation.play({ ...scenarioOf(seed), canary })
+    report.digests.push(played.digest)
     report.runs += played.runs
     report.steps += played.steps
     for (const [kind, times] of played.counted) counted.set(kind, (counted.get(kind) ?? 0) + times)
-    if (played.broken) report.failures.push(await failureOf(seed, played.broken.promise))
+    if (played.broken) report.failures.push(await failureOf(played.scenario, played.broken.promise))
   }
   const { user, system } = process.cpuUsage(cpu)
   report.cpuMs = (user + system) / 1000
@@ -47,8 +54,8 @@ async function play({ from, many }: Batch): Promise<Report> {
   return report
 }
 
-async function failureOf(seed: number, promise: string): Promise<Failure> {
-  const scenario = scenarioOf(seed)
+async function failureOf(scenario: Scenario, promise: string): Promise<Failure> {
+  const { seed } = scenario
   const shrunk = await shrink(scenario, async (candidate) => {
     return (await simulation.play(candidate)).broken?.promise === promise
   })

@@ -6,6 +6,8 @@ import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import type { Batch, Failure, Report } from './seeds.ts'
 
+export type { Report }
+
 export interface Wanted {
   from: number
   seeds: number
@@ -21,7 +23,8 @@ const failuresMax = 5
 
 /** Until the seeds, or the minutes, are over; or too many have failed. */
 export async function simulate(wanted: Wanted): Promise<Report> {
-  const sum: Report = { seeds: 0, runs: 0, steps: 0, cpuMs: 0, counted: [], failures: [] }
+  const none = { seeds: 0, runs: 0, steps: 0, cpuMs: 0 }
+  const sum: Report = { ...none, counted: [], digests: [], failures: [] }
   const counted = new Map<string, number>()
   const until = performance.now() + wanted.minutes * 60_000
   let next = wanted.from

@@ -36,6 +36,8 @@ export interface World {
   running: Started | null
   /** Something other than the run itself happened while it ran. */
   troubled: boolean
+  /** A person cancelled the run that goes on. */
+  cancelled: boolean
   /** No fault from now on. */
   ended: boolean
   changed(change: Change): void
@@ -69,7 +71,7 @@ export async function createWorld(
     exclude: scenario.dataset.exclude,
     offline: new Map(),
     config: undefined as unknown as Config,
-    ...{ running: null, troubled: false, ended: false },
+    ...{ running: null, troubled: false, cancelled: false, ended: false },
     changed: () => undefined,
     unexpected: [],
     counted: new Map(),
