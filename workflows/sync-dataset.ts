@@ -86,7 +86,11 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     let next = seen.rangesDone
     if (seen.rangesKnown === 1 && next === 0) await startLoneRange(run, next++)
     while (next < seen.rangesKnown || inFlight.size > 0) {
-      await condition(() => !seen.paused)
+      if (seen.paused) {
+        // The last range may end meanwhile: then there is nothing more to wait for.
+        await condition(() => !seen.paused)
+        continue
+      }
       const full = isHistoryFull()
       if (next < seen.rangesKnown && inFlight.size < rangesInFlight && !full) {
         await startRange(run, next++)

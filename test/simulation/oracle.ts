@@ -160,6 +160,7 @@ export function createOracle(world: World): Oracle {
     if ((state === 'cancelled') !== world.cancelled && !isOver(state)) {
       fail('runs end as they are told', `run ${run} is ${state}, cancelled: ${world.cancelled}`)
     }
+    if (state === 'cancelled') return
     if (problem?.code === 'run-failed' || problem?.code === 'ranges-failed') {
       fail('runs survive', `run ${run}: ${problem.code}`)
     }

@@ -76,7 +76,7 @@ export interface Scenario {
 
 export function scenarioOf(seed: number): Scenario {
   const dice = diceOf(seed)
-  const replicas = 2 + dice.below(dice.below(3) + 1) + (dice.below(8) === 0 ? 1 : 0)
+  const replicas = dice.pick([2, 2, 2, 2, 3, 3, 3, 4, 5])
   const keys = keysOf(dice)
   const scenario: Scenario = {
     seed,
@@ -84,20 +84,20 @@ export function scenarioOf(seed: number): Scenario {
     kinds: Array.from({ length: replicas }, () => dice.pick(kinds)),
     keys,
     pageKeys: dice.pick([2, 3, 100]),
-    rangeKeys: dice.pick([2, 4, 100]),
-    historyMax: dice.pick([10, 40, 4_000]),
+    rangeKeys: dice.pick([3, 100, 100]),
+    historyMax: dice.pick([20, 4_000, 4_000]),
     dataset: datasetOf(dice, replicas),
     rounds: [],
   }
   const scene = createScene(replicas, keys, simulatedPartBytes)
   const calm = dice.below(10) < 3
-  const rounds = 1 + dice.below(3)
+  const rounds = dice.pick([1, 1, 1, 2, 2, 3])
   for (let i = 0; i < rounds; i++) scenario.rounds.push(roundOf(dice, scene, scenario, calm))
   return scenario
 }
 
 function keysOf(dice: Dice): Key[] {
-  const few = dice.shuffle(plainKeys).slice(0, 2 + dice.below(5))
+  const few = dice.shuffle(plainKeys).slice(0, 1 + dice.below(dice.below(5) + 1))
   return dice.below(3) === 0 ? [...few, ...dice.shuffle(oddKeys).slice(0, 3)] : few
 }
 
@@ -113,7 +113,7 @@ function datasetOf(dice: Dice, replicas: number): Scenario['dataset'] {
         strategy: strategyOf(dice, replicas),
       },
     ],
-    batchSize: dice.pick([1, 2, 1000]),
+    batchSize: dice.pick([2, 1000, 1000]),
     history: {
       content: dice.below(6) === 0 ? 'off' : 'vault',
       ...{ when: agreed ? 'agreed' : 'replaced', versions: null, keepMs: null },
@@ -165,7 +165,7 @@ function roundOf(dice: Dice, scene: Remembered, scenario: Scenario, calm: boolea
     scene.played(operation)
     events.push({ at, what: { operation } })
   }
-  const before = 1 + dice.below(scenario.rounds.length === 0 ? 8 : 5)
+  const before = 1 + dice.below(scenario.rounds.length === 0 ? 6 : 4)
   for (let i = 0; i < before; i++) operate(0)
   if (dice.below(3) === 0) {
     for (let i = dice.below(3); i >= 0; i--) operate(1 + dice.below(stepsAbout))

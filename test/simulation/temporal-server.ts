@@ -133,6 +133,7 @@ async function live(workflow: Workflow, execution: Execution, input: unknown): P
 
 export async function deliver(workflowId: string, name: string, input: unknown): Promise<void> {
   await server.machine.point(`signal ${name} ${workflowId}`, 5)
+  server.machine.trace(`signal ${name} to ${workflowId}`)
   const target = open.get(workflowId)
   if (!target) throw ApplicationFailure.nonRetryable(`no workflow ${workflowId}`)
   target.events += 3
