@@ -20,8 +20,8 @@ export function createPausable(pausedNow: boolean): Pausable {
       try {
         return await scope.run(work)
       } catch (error) {
-        // Cut off by a pause, not by the run's own cancel. It may show as a time-out: where a worker
-        // is lost, the server tries nothing again that is to be cut off.
+        // Cut off by a pause, not by the run's own cancel. It may show as a time-out: where its
+        // worker is lost, the server tries nothing again that is to be cut off.
         const again = scope.consideredCancelled && !CancellationScope.current().consideredCancelled
         if (!again) throw error
       } finally {

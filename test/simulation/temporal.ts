@@ -21,6 +21,9 @@ export class CancellationScope {
   static current(): { consideredCancelled: boolean } {
     return { consideredCancelled: cancelled(here().scope) }
   }
+  get consideredCancelled(): boolean {
+    return cancelled(this.scope)
+  }
   static nonCancellable<T>(work: () => Promise<T>): Promise<T> {
     const { execution, scope } = here()
     return within.run({ execution, scope: newScope(scope, false) }, work)
