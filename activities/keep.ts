@@ -3,12 +3,15 @@ import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Key, PlanItem, Source } from '../src/model.ts'
 import { baseBytesMax } from '../src/sync/strategies/rules.ts'
+import type { NativeVault } from '../src/vault/native.ts'
+import type { VaultSource } from '../src/vault/vault.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 
 /**
- * From the first of these that still has it; they all hold the same. Gives the replicas that moved
- * on, as far as they were asked: what they hold now is nobody's copy of this. Throws a `StoreError`
- * where one of them, or the vault, failed otherwise, and none could be kept.
+ * From the first of these that still has it; they all hold the same. With `history: native` first
+ * where the bucket keeps it by itself. Gives the replicas that moved on, as far as they were asked:
+ * what they hold now is nobody's copy of this. Throws a `StoreError` where one of them, or the vault,
+ * failed otherwise, and none could be kept.
  */
 export async function keepFromAny(
   deps: Deps,
@@ -19,20 +22,38 @@ export async function keepFromAny(
   const vault = await deps.vault(context.config)
   const moved: string[] = []
   let failure: StoreError | null = null
-  for (const { replica, token } of sources) {
-    const connector = connectorOf(context, replica)
-    if (!connector) continue
-    try {
-      await vault.put({ connector, key, token, content }, signal)
-      return moved
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      if (error.code === 'changed-meanwhile' || error.code === 'not-found') moved.push(replica)
-      else failure = error
+  for (const keep of waysOf(vault, context)) {
+    for (const { replica, token } of sources) {
+      const connector = connectorOf(context, replica)
+      if (!connector || moved.includes(replica)) continue
+      try {
+        if (await keep({ connector, key, token, content }, signal)) return moved
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+        if (error.code === 'changed-meanwhile' || error.code === 'not-found') moved.push(replica)
+        else failure = error
+      }
     }
   }
   if (failure) throw failure
   return moved
+}
+
+/** An entry of a replica, into the vault or to where its bucket keeps it. */
+export async function keepEntry(
+  deps: Deps,
+  context: RunContext,
+  source: VaultSource,
+  signal: AbortSignal,
+): Promise<void> {
+  const vault = await deps.vault(context.config)
+  for (const keep of waysOf(vault, context)) if (await keep(source, signal)) return
+}
+
+type Keep = (source: VaultSource, signal: AbortSignal) => Promise<Content | boolean>
+
+function waysOf({ pin, put }: NativeVault, { dataset }: RunContext): Keep[] {
+  return dataset.history.content === 'native' ? [pin, put] : [put]
 }
 
 /** Whether the content that is agreed of this key goes to the vault at once: then it can be had
@@ -82,7 +103,9 @@ export async function expectKept(
     const agreed = agreedContent(context, item)
     return [...item.rescues.map(({ content }) => content), ...(agreed ? [agreed] : [])]
   })
-  if (contents.length === 0) return async () => undefined
+  // Where buckets keep it, the vault isn't about to get it.
+  const native = context.dataset.history.content === 'native'
+  if (contents.length === 0 || native) return async () => undefined
   try {
     const vault = await deps.vault(context.config)
     await vault.expect(contents, signal)

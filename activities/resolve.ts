@@ -14,6 +14,7 @@ import { isKept } from '../src/sync/undone.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
 import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
+import { keepEntry } from './keep.ts'
 import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
@@ -205,12 +206,12 @@ async function leaveOpen(
   const conflict: Conflict = { ...one.conflict, undecided: tried }
   record.conflict = conflict
   if (context.record.mode === 'plan') return []
-  const vault = await deps.vault(context.config)
   for (const { content, replicas } of conflict.contenders) {
     const source = replicas[0]
     const connector = source ? connectorOf(context, source.replica) : null
     if (content === null || !source || !connector) continue
-    await vault.put({ connector, key: conflict.key, token: source.token, content }, signal)
+    const entry = { connector, key: conflict.key, token: source.token, content }
+    await keepEntry(deps, context, entry, signal)
   }
   opened.push(conflict)
   record.state = 'open'

@@ -11,7 +11,7 @@ import { UserError } from '../src/errors.ts'
 import type { Policy, RunNumber } from '../src/model.ts'
 import { compileFilter } from '../src/sync/filter.ts'
 import { compileRules, type RulesOf } from '../src/sync/strategies/rules.ts'
-import type { Vault } from '../src/vault/vault.ts'
+import type { NativeVault } from '../src/vault/native.ts'
 import type { ThreadLimits } from './thread.ts'
 
 /** What the composition root hands in. */
@@ -19,7 +19,7 @@ export interface Deps {
   catalog: Catalog
   /** An open connector for a location of this config; opened once a worker. */
   open(config: Config, location: string): Promise<Connector>
-  vault(config: Config): Promise<Vault>
+  vault(config: Config): Promise<NativeVault>
   /** ms since the epoch. */
   clock(): number
   /** This host's id: folders belong to it. */

@@ -13,6 +13,7 @@ import { type FetchPage, listFlat, listFolders } from './azure-list.ts'
 import { entryIn, isFolder, metadataHeaders, metadataIn } from './azure-metadata.ts'
 import { readBlob } from './azure-read.ts'
 import { type Upload, uploadInBlocks } from './azure-upload.ts'
+import { versionsIn } from './azure-versions.ts'
 import { parseListing } from './azure-xml.ts'
 import type { Body, Connector, ConnectorContext, Traits, WriteOptions } from './connector.ts'
 import { digestProblem, digestsOf } from './digests.ts'
@@ -209,6 +210,7 @@ export async function create(
     },
     write,
     remove,
+    versions: versionsIn(api, prefix),
     close: () => api.close(),
   }
 }

@@ -174,6 +174,25 @@ export interface Connector {
 
   /** Drops what an interrupted write left behind (parts, blocks, temporary files). */
   abortUpload?(key: Key, state: string, options: CallOptions): Promise<void>
+
+  /** The store may keep states that were overwritten or removed. Presence is the capability; whether
+   *  this bucket does so is said by `keep`. */
+  readonly versions?: Versions
+}
+
+/** States of a key by the store's own names for them: S3's and Azure's version ids, GCS's
+ *  generations. Removed by the store's own rules alone, never by us. */
+export interface Versions {
+  /**
+   * The name of exactly the state that `token` names, which stays readable by it when the key is
+   * overwritten or removed; null: this bucket keeps no such states, or none that we may read. Throws
+   * `changed-meanwhile` (`not-found` where the key is gone) where that isn't the present state.
+   */
+  keep(key: Key, token: Token, options: CallOptions): Promise<string | null>
+  /** null only where it is definitely not there any more. */
+  stat(key: Key, version: string, options: CallOptions): Promise<Entry | null>
+  /** The whole of it; throws `not-found` where it is gone. */
+  read(key: Key, version: string, options: CallOptions): Promise<ReadResult>
 }
 
 /** Whether what is at `from` can go to `to` by `copyWithin`, past everybody's memory. */

@@ -22,6 +22,7 @@ import { type ListedPage, pageFields, pageOf, readPage } from './gcs-list.ts'
 import { bytesOf, multipartOf, nothing } from './gcs-media.ts'
 import { entryOf, generationsOf, isObject, objectFields, resourceOf } from './gcs-object.ts'
 import { chunkBytesFor, dropSession, sessionPath, uploadInChunks } from './gcs-upload.ts'
+import { versionsIn } from './gcs-versions.ts'
 import type { OptionsOf } from './options.ts'
 import { createProgress } from './progress.ts'
 import { gather } from './whole.ts'
@@ -117,10 +118,10 @@ export async function create(
 
   // ── https://cloud.google.com/storage/docs/json_api/v1/objects/get ──
 
-  async function statFor(key: Key, operation: string, signal: AbortSignal): Promise<Entry | null> {
+  async function statFor(key: Key, operation: string, signal: AbortSignal, generation?: string) {
     // What isn't Unicode can't be a name, nor be asked for.
     if (!key.isWellFormed()) return null
-    const query = { fields: objectFields }
+    const query = { fields: objectFields, generation }
     const request: GcsRequest = { operation, key, method: 'GET', path: pathOf(key), query, signal }
     try {
       const object = await api.json(request)
@@ -332,6 +333,7 @@ export async function create(
     write,
     remove,
     copyWithin,
+    versions: versionsIn(api, bucket, pathOf, statFor),
     async abortUpload(key, state, options) {
       const path = sessionPath(state)
       if (path) await dropSession(api, key, path, options)

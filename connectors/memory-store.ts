@@ -49,6 +49,10 @@ export interface MemoryStore {
   refuses(name: string): string | null
   /** The root is gone. */
   missing: boolean
+  /** It keeps what is overwritten or removed while this is set, as a versioned bucket does. */
+  versioned: boolean
+  /** What it keeps, by name and token; its rules, or a person, may remove some. */
+  versions: Map<string, Map<string, MemoryEntry>>
   faults: Fault[]
   /** Successful writes and copies by Tidemark, per name. */
   writes: Map<string, number>
@@ -94,6 +98,8 @@ function newStore(): MemoryStore {
     keeps: (digests) => digests,
     refuses: () => null,
     missing: false,
+    versioned: false,
+    versions: new Map(),
     faults: [],
     writes: new Map(),
     uploads: new Map(),
@@ -112,6 +118,10 @@ function newStore(): MemoryStore {
       const token = store.tokenOf?.(written, entries.get(name)) ?? counted
       const entry = { token, ...written }
       entries.set(name, entry)
+      if (store.versioned) {
+        const kept = store.versions.get(name) ?? new Map<string, MemoryEntry>()
+        store.versions.set(name, kept.set(token.id, entry))
+      }
       return entry
     },
     remove(name) {

@@ -18,6 +18,7 @@ import type {
   Page,
   ReadResult,
   Traits,
+  Versions,
   WriteOptions,
 } from './connector.ts'
 import { digestProblem, digestsOf, partsOf } from './digests.ts'
@@ -74,6 +75,7 @@ export async function create(
       called(place, 'copyWithin', key, given.signal, () => copy(place, key, source, expect, given)),
     abortUpload: (key, state, { signal }) =>
       called(place, 'abortUpload', key, signal, async () => void store.uploads.delete(state)),
+    versions: versionsIn(place),
     close: async () => {},
   }
 }
@@ -207,14 +209,39 @@ async function read(
   signal: AbortSignal,
 ): Promise<ReadResult> {
   return called(place, 'read', key, signal, async () => {
-    const held = place.store.get(place.prefix + key)
-    if (!held) throw failure(place, 'not-found', 'read', key, 'no such key')
-    if (held.token.id !== token.id) {
-      throw failure(place, 'changed-meanwhile', 'read', key, 'another token')
-    }
-    const bytes = range ? held.bytes.subarray(range.start, range.end) : held.bytes
-    return { entry: entryOf(place, key, held), body: chunks(place, key, bytes, signal) }
+    const now = held(place, key, token, 'read')
+    const bytes = now.bytes.subarray(range?.start, range?.end)
+    return { entry: entryOf(place, key, now), body: chunks(place, key, bytes, signal) }
   })
+}
+
+function held(place: Place, key: Key, token: Token, operation: string): MemoryEntry {
+  const now = place.store.get(place.prefix + key)
+  if (!now) throw failure(place, 'not-found', operation, key, 'no such key')
+  if (now.token.id === token.id) return now
+  throw failure(place, 'changed-meanwhile', operation, key, 'another token')
+}
+
+/** What was written while the store kept versions stays, also when it keeps none any more. */
+function versionsIn(place: Place): Versions {
+  const { store, prefix } = place
+  const kept = (key: Key, version: string) => store.versions.get(prefix + key)?.get(version)
+  return {
+    keep: (key, token, { signal }) =>
+      called(place, 'keep', key, signal, async () => {
+        return kept(key, held(place, key, token, 'keep').token.id)?.token.id ?? null
+      }),
+    stat: (key, version, { signal }) =>
+      called(place, 'stat', key, signal, async () => {
+        return kept(key, version) ? entryOf(place, key, kept(key, version) as MemoryEntry) : null
+      }),
+    read: (key, version, { signal }) =>
+      called(place, 'read', key, signal, async () => {
+        const one = kept(key, version)
+        if (!one) throw failure(place, 'not-found', 'read', key, 'no such version')
+        return { entry: entryOf(place, key, one), body: chunks(place, key, one.bytes, signal) }
+      }),
+  }
 }
 
 async function* chunks(

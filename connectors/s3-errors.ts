@@ -21,6 +21,7 @@ export interface Asked {
 // versitygw where they have their own.
 const CODES: Record<string, StoreCode> = {
   NoSuchKey: 'not-found',
+  NoSuchVersion: 'not-found',
   NoSuchBucket: 'root-missing',
   PreconditionFailed: 'changed-meanwhile',
   SignatureDoesNotMatch: 'unauthenticated',

@@ -7,7 +7,7 @@ import { networkFailure } from './s3-lean.ts'
 import type { AskedOf, Place, Store } from './s3-store.ts'
 
 /** Up to this, a read takes the whole body at once and frees its connection, bytes. */
-const readAheadBytes = 256 * KIB
+export const readAheadBytes = 256 * KIB
 
 /** Another place's object where `elsewhere` is given; throws `changed-meanwhile`, `not-found`. */
 export async function openObject(

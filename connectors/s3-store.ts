@@ -25,8 +25,9 @@ export interface Store {
   fail(asked: Asked, code: StoreCode, message: string): StoreError
   /** Throws `cannot-hold` where S3 can't have this key, size or metadata; gives its headers. */
   writeHeaders(asked: Asked, key: Key, size: number, metadata: Metadata): Record<string, string>
-  /** The headers of the present object; null only where the bucket is there and the key isn't. */
-  head(asked: AskedOf): Promise<Headers | null>
+  /** The headers of the present object, or of a version; null only where the bucket is there and
+   *  that isn't. */
+  head(asked: AskedOf, version?: string): Promise<Headers | null>
   /** `size` where content-length is that of a range. Throws `unavailable` on a reply without. */
   entry(asked: Asked & { key: Key }, headers: Headers): Entry
   /** For what can't be made conditional, or doesn't say what it found: looks just before. */
@@ -79,12 +80,15 @@ export function createStore(
     return failure(location, asked, code, message)
   }
 
-  const head: Store['head'] = async ({ operation, key, signal }) => {
+  const head: Store['head'] = async ({ operation, key, signal }, versionId) => {
     const asked = { operation, key, signal }
     const headers = { 'x-amz-checksum-mode': 'ENABLED' }
+    const query = versionId === undefined ? {} : { versionId }
+    const request = { ...asked, method: 'HEAD' as const, object: object(key), headers, query }
     try {
-      const reply = await client.call({ ...asked, method: 'HEAD', object: object(key), headers })
-      etags.heed(reply.headers)
+      const reply = await client.call(request)
+      // An older state may have been encrypted otherwise than what is written now.
+      if (versionId === undefined) etags.heed(reply.headers)
       return reply.headers
     } catch (error) {
       if (!(error instanceof StoreError)) throw error

@@ -23,6 +23,7 @@ import {
 } from './s3-store.ts'
 import { resolveTarget } from './s3-target.ts'
 import { abortUpload, parseState, uploadInParts } from './s3-upload.ts'
+import { versionsIn } from './s3-versions.ts'
 
 /** Throws `unsupported` where no region or profile is found, or the bucket has no order. */
 export async function create(
@@ -108,6 +109,8 @@ export async function create(
       const parsed = parseState(state)
       if (parsed) await abortUpload(store, key, parsed.uploadId, signal)
     },
+
+    versions: versionsIn(store),
 
     close: () => client.close(),
   }

@@ -5,12 +5,12 @@
 import { type StoreCode, StoreError } from '../src/errors.ts'
 import type { Key, KeyRange } from '../src/model.ts'
 import { compareKeys, inRange } from '../src/sync/keys.ts'
-import type { Body, CallOptions, Connector, Page } from './connector.ts'
+import type { Body, CallOptions, Connector, Page, ReadResult, Versions } from './connector.ts'
 
 /** One call as it ended; of a listing, each page is one; a read ends with its body. */
 export interface CallReport {
   location: string
-  operation: 'identity' | 'list' | 'stat' | 'read' | 'write' | 'remove' | 'copyWithin'
+  operation: 'identity' | 'list' | 'stat' | 'read' | 'write' | 'remove' | 'copyWithin' | 'keep'
   /** `error`: what isn't a StoreError: a fence that threw, a bug. */
   code: 'ok' | StoreCode | 'error'
   milliseconds: number
@@ -85,7 +85,7 @@ function least({ entries, skipped }: Page): Key | undefined {
  */
 export function limited(connector: Connector, calls: number): Connector {
   const gate = gateOf(calls, connector.name)
-  const { copyWithin, abortUpload } = connector
+  const { copyWithin, abortUpload, versions } = connector
   const wrapped: Connector = {
     ...connector,
     identity: (options) => gate(options, () => connector.identity(options)),
@@ -104,7 +104,15 @@ export function limited(connector: Connector, calls: number): Connector {
     wrapped.abortUpload = (key, state, options) =>
       gate(options, () => abortUpload(key, state, options))
   }
-  return wrapped
+  return versions ? { ...wrapped, versions: limitedVersions(versions, gate) } : wrapped
+}
+
+function limitedVersions(versions: Versions, gate: ReturnType<typeof gateOf>): Versions {
+  return {
+    keep: (key, token, options) => gate(options, () => versions.keep(key, token, options)),
+    stat: (key, version, options) => gate(options, () => versions.stat(key, version, options)),
+    read: (key, version, options) => gate(options, () => versions.read(key, version, options)),
+  }
 }
 
 function gateOf(calls: number, location: string) {
@@ -149,8 +157,18 @@ function cancelled(location: string, operation: string): StoreError {
 /** Content in and out together at `bytesPerSecond`, on average over a second. */
 export function throttled(connector: Connector, bytesPerSecond: number): Connector {
   const take = bucketOf(bytesPerSecond, connector.name)
+  const { versions } = connector
   return {
     ...connector,
+    ...(versions && {
+      versions: {
+        ...versions,
+        async read(key, version, options) {
+          const { entry, body } = await versions.read(key, version, options)
+          return { entry, body: paced(body, take, options) }
+        },
+      },
+    }),
     async read(key, token, range, options) {
       const { entry, body } = await connector.read(key, token, range, options)
       return { entry, body: paced(body, take, options) }
@@ -211,7 +229,17 @@ async function* paced(
 
 export function reported(connector: Connector, onCall: OnCall): Connector {
   const timed = timerOf(connector.name, onCall)
-  const { copyWithin } = connector
+  const { copyWithin, versions } = connector
+  const opened = async (open: () => Promise<ReadResult>): Promise<ReadResult> => {
+    const end = startOf(connector.name, 'read', onCall)
+    try {
+      const { entry, body } = await open()
+      return { entry, body: reportedBody(body, end) }
+    } catch (error) {
+      end(0, error)
+      throw error
+    }
+  }
   const wrapped: Connector = {
     ...connector,
     identity: (options) => timed('identity', () => connector.identity(options)),
@@ -220,22 +248,21 @@ export function reported(connector: Connector, onCall: OnCall): Connector {
     list: (...given) => reportedPages(connector.list(...given), connector.name, onCall),
     write: (key, body, expect, options) =>
       timed('write', (passed) => connector.write(key, counted(body, passed), expect, options)),
-    async read(key, token, range, options) {
-      const end = startOf(connector.name, 'read', onCall)
-      try {
-        const { entry, body } = await connector.read(key, token, range, options)
-        return { entry, body: reportedBody(body, end) }
-      } catch (error) {
-        end(0, error)
-        throw error
-      }
-    },
+    read: (...given) => opened(() => connector.read(...given)),
   }
   if (copyWithin) {
     wrapped.copyWithin = (key, source, expect, options) =>
       timed('copyWithin', () => copyWithin(key, source, expect, options))
   }
-  return wrapped
+  if (!versions) return wrapped
+  return {
+    ...wrapped,
+    versions: {
+      keep: (...given) => timed('keep', () => versions.keep(...given)),
+      stat: (...given) => timed('stat', () => versions.stat(...given)),
+      read: (...given) => opened(() => versions.read(...given)),
+    },
+  }
 }
 
 type End = (bytes: number, error?: unknown) => void

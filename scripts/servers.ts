@@ -3,6 +3,7 @@
  * a free loopback port, with a folder of its own that goes when it stops. Whoever starts one stops
  * it; where that fails, its watchdog does.
  */
+import { mkdirSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -89,14 +90,25 @@ export async function start(what: Start): Promise<Running & { port: number; data
   return { pid: program.pid, folder, port, data, stop }
 }
 
-export async function startS3(options: ServerOptions = {}): Promise<S3Server & Running> {
+/** `versions`: a bucket's versioning can be turned on. */
+export async function startS3(
+  options: ServerOptions & { versions?: boolean } = {},
+): Promise<S3Server & Running> {
   const accessKeyId = 'tidemark'
   const secretAccessKey = 'tidemark-secret'
   const { port, ...running } = await start({
     name: 'versitygw',
     options,
     command: await getTool(versitygwTool, { report }),
-    args: (port, data) => ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', 'posix', data],
+    args: (port, data) => {
+      const versions = `${data}-versions`
+      if (options.versions) mkdirSync(versions, { recursive: true })
+      const kept = options.versions ? ['--versioning-dir', versions] : []
+      return [
+        ...['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive'],
+        ...['posix', ...kept, data],
+      ]
+    },
     environment: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
   })
   const endpoint = `http://127.0.0.1:${port}`

@@ -9,6 +9,7 @@ import { type Config, resolveReferences } from './config/index.ts'
 import { UserError } from './errors.ts'
 import { partBytes, transfersMax } from './limits.ts'
 import { hostId } from './temporal/host.ts'
+import { type NativeParts, type NativeVault, withNative } from './vault/native.ts'
 import { createVault, type Vault, type VaultParts } from './vault/vault.ts'
 
 export interface Locations {
@@ -81,20 +82,27 @@ export async function vaultParts(
   return { store, catalog, place, clock: Date.now }
 }
 
+/** The config's locations, as places whose buckets may keep content by themselves. */
+export function nativeParts(locations: Locations, catalog: Catalog, config: Config): NativeParts {
+  const names = Object.keys(config.locations)
+  const open = (name: string) => locations.open(config, name)
+  return { catalog, names, open, clock: Date.now }
+}
+
 /** One vault for all that use the same place: what they ask of the catalog goes together. */
 export function createVaults(locations: Locations, catalog: Catalog, stateDir: string) {
   const vaults = new Map<Connector, Vault>()
   // Asked for with each key: an activity has one config, whose references are resolved once.
-  const known = new WeakMap<Config, Promise<Vault>>()
+  const known = new WeakMap<Config, Promise<NativeVault>>()
 
-  async function open(config: Config): Promise<Vault> {
+  async function open(config: Config): Promise<NativeVault> {
     const parts = await vaultParts(locations, catalog, config, stateDir)
     const vault = vaults.get(parts.store) ?? createVault(parts)
     vaults.set(parts.store, vault)
-    return vault
+    return withNative(vault, nativeParts(locations, catalog, config))
   }
 
-  return async (config: Config): Promise<Vault> => {
+  return async (config: Config): Promise<NativeVault> => {
     const asked = known.get(config)
     if (asked) return await asked
     const opening = open(config)

@@ -154,6 +154,7 @@ function vaultIndex(on: On): VaultIndex {
   return {
     catalogId: on(vaultObjects.catalogId),
     keepInVault: on(vaultObjects.keepInVault),
+    placeInVault: on(vaultObjects.placeInVault),
     wroteToVault: on(vaultObjects.wroteToVault),
     findInVault: on(vaultObjects.findInVault),
     markInVault: on(vaultObjects.markInVault),

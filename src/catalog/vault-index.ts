@@ -2,9 +2,10 @@
 import type { Conflict, Content, Directive, Key, RunNumber } from '../model.ts'
 import type { Resolution } from './records.ts'
 
-/** Where content lies: under a key of the vault's location. */
+/** Where content lies: under a key of the vault's location; or, of a replica, in that version. */
 export interface VaultPlace {
   key: Key
+  version?: string
 }
 
 /** One content that the vault has. */
@@ -35,7 +36,7 @@ export interface KeptLine {
   agreedAt: number
 }
 
-/** `vault`: the identity of its location. */
+/** `vault`: the identity of its location; or of what keeps versions by itself, see `native.ts`. */
 export interface VaultIndex {
   /** Names this catalog's part of a vault that another catalog may share. Never changes. */
   catalogId(): Promise<string>
@@ -47,6 +48,8 @@ export interface VaultIndex {
   keepInVault(vault: string, objects: VaultObject[], at: number): Promise<VaultObject[]>
   /** These were written, with so many bytes; where they lie there still. */
   wroteToVault(vault: string, objects: VaultObject[]): Promise<void>
+  /** They lie at these places from now on, wherever they were said to lie before. */
+  placeInVault(vault: string, objects: VaultObject[], at: number): Promise<void>
   /** All that may be these contents, by any digest, and is relied on from `at` on. More than one
    *  only where nothing but a crc32c is known of a content. */
   findInVault(vault: string, contents: Content[], at: number): Promise<VaultObject[][]>

@@ -67,6 +67,16 @@ export async function findInVault(
   })
 }
 
+export async function placeInVault(
+  store: Store,
+  vault: string,
+  objects: VaultObject[],
+  at: number,
+): Promise<void> {
+  const placed = [...new Map(objects.map((object) => [object.name, object])).values()]
+  await inTransaction(store, async (tx) => void (await upsert(tx, vault, placed, at, true)))
+}
+
 export async function wroteToVault(
   store: Store,
   vault: string,
@@ -164,18 +174,25 @@ const returned = Object.keys(columns)
   .map((name) => `vault_objects.${name} as ${name}`)
   .join(', ')
 
-/** Who finds the name claimed or damaged, or made by somebody else meanwhile, gets what is kept
- *  now. */
+/** Who finds the name claimed or damaged, or made by somebody else meanwhile, gets what is kept now;
+ *  unless this `replaces` it. */
 async function upsert(
   tx: Store,
   vault: string,
   objects: VaultObject[],
   at: number,
+  replaces = false,
 ): Promise<VaultObject[]> {
-  const unlessKept = ['md5', 'crc32c', 'stored', 'place'].map(
-    (column) =>
-      `${column} = case when vault_objects.state = 'kept'
-         then vault_objects.${column} else excluded.${column} end`,
+  const given = {
+    md5: 'coalesce(excluded.md5, vault_objects.md5)',
+    crc32c: 'coalesce(excluded.crc32c, vault_objects.crc32c)',
+    stored: 'excluded.stored',
+    place: 'excluded.place',
+  }
+  const unlessKept = Object.entries(given).map(
+    ([column, value]) =>
+      `${column} = case when vault_objects.state = 'kept' and not ${replaces}
+         then vault_objects.${column} else ${value} end`,
   )
   const rows = await overRows<VaultObjectsTable>(
     tx,

@@ -9,8 +9,9 @@ import { MIB } from '../limits.ts'
 import type { Entry, Token } from '../model.ts'
 import { probePrefix } from '../sync/filter.ts'
 
-/** `not protected`: the store takes a write that it should refuse, so another's may be lost. */
-export type CheckState = 'ok' | 'failed' | 'not protected' | 'not tried'
+/** `not protected`: the store takes a write that it should refuse, so another's may be lost. `not
+ *  kept`: its bucket keeps no versions, though the dataset wants its history there. */
+export type CheckState = 'ok' | 'failed' | 'not protected' | 'not kept' | 'not tried'
 
 export interface Check {
   /** A location, `temporal`, `catalog`, … */
@@ -29,11 +30,18 @@ const partBytes = 5 * MIB
 /** A store that says nothing for so long (ms) counts as not answering. */
 const answerMs = 20_000
 
-/** `probe`: write temporary keys below `.tidemark-probe/`, and remove them. */
+export interface ProbeSettings {
+  /** Write temporary keys below `.tidemark-probe/`, and remove them. */
+  probe: boolean
+  /** Say whether it keeps versions by itself. */
+  versions?: boolean
+  signal: AbortSignal
+}
+
 export async function probeLocation(
   name: string,
   options: LocationOptions,
-  settings: { probe: boolean; signal: AbortSignal },
+  settings: ProbeSettings,
 ): Promise<Check[]> {
   const checks: Check[] = []
   const say: Say = (check, state, detail = '', next) =>
@@ -42,9 +50,9 @@ export async function probeLocation(
   try {
     const resolved = await resolveReferences(options)
     connector = await openConnector(name, resolved, { concurrency: 4, partBytes })
-    const reached = await probeReads(connector, options.type, settings.signal, say)
+    const reached = await probeReads(connector, options.type, settings, say)
     sayTraits(connector, say)
-    if (settings.probe && reached) await probeWrites(connector, options.type, settings.signal, say)
+    if (settings.probe && reached) await probeWrites(connector, options.type, settings, say)
   } catch (error) {
     if (settings.signal.aborted) throw error
     sayFailure('open', error, options.type, say)
@@ -58,7 +66,7 @@ export async function probeLocation(
 async function probeReads(
   connector: Connector,
   type: LocationType,
-  signal: AbortSignal,
+  { probe, versions, signal }: ProbeSettings,
   say: Say,
 ): Promise<boolean> {
   const identified = await tried('connect', type, signal, say, (signal) =>
@@ -73,8 +81,11 @@ async function probeReads(
     return null
   })
   const entry = listed.value
+  // What is written now tells more than what may be older than the bucket's versioning.
+  const told = versions && !probe
   if (!entry) {
     if (listed.ok) say('read', 'not tried', 'it is empty')
+    if (listed.ok && told) say('versions', 'not tried', 'it is empty')
     return true
   }
   await tried('read', type, signal, say, async (signal) => {
@@ -87,7 +98,31 @@ async function probeReads(
       if (!isCode(error, 'changed-meanwhile', 'not-found')) throw error
     }
   })
+  if (told) await probeVersions(connector, entry, { type, signal, say })
   return true
+}
+
+async function probeVersions(
+  connector: Connector,
+  { key, token }: Entry,
+  { type, signal, say }: { type: LocationType; signal: AbortSignal; say: Say },
+): Promise<void> {
+  const silent = () => {}
+  const kept = await tried('versions', type, signal, silent, (signal) =>
+    connector.versions ? connector.versions.keep(key, token, { signal }) : Promise.resolve(null),
+  )
+  const falls = 'what is replaced goes to the vault, unless another replica keeps it'
+  const moved = isCode(kept.error, 'changed-meanwhile', 'not-found')
+  if (moved) say('versions', 'not tried', `${key} changed meanwhile`)
+  else if (!kept.ok) sayFailure('versions', kept.error, type, say)
+  else if (kept.value) say('versions', 'ok', 'kept by the bucket')
+  else if (!connector.versions) say('versions', 'not kept', `a folder has none: ${falls}`)
+  else {
+    const next =
+      'Turn on the bucket’s versioning, and let Tidemark read versions (S3: s3:GetObjectVersion; ' +
+      'GCS: storage.buckets.get). What was written before has none; --probe writes anew.'
+    say('versions', 'not kept', `${key} has none that can be read: ${falls}`, next)
+  }
 }
 
 function sayTraits({ traits }: Connector, say: Say): void {
@@ -100,13 +135,16 @@ function sayTraits({ traits }: Connector, say: Say): void {
 async function probeWrites(
   connector: Connector,
   type: LocationType,
-  signal: AbortSignal,
+  { versions = false, signal }: ProbeSettings,
   say: Say,
 ): Promise<void> {
   const key = `${probePrefix}${randomUUID()}`
   try {
-    await probeKey(connector, key, { small: true, type, signal, say })
-    await probeKey(connector, `${key}-parts`, { small: false, type, signal, say })
+    const how = { type, signal, say }
+    await probeKey(connector, key, { small: true, ...how })
+    const written = versions ? await connector.stat(key, { signal }) : null
+    if (written) await probeVersions(connector, written, how)
+    await probeKey(connector, `${key}-parts`, { small: false, ...how })
   } finally {
     for (const left of [key, `${key}-parts`]) {
       // Not under the caller's signal: an interrupted probe takes its keys away, too.

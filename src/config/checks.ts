@@ -38,6 +38,7 @@ export async function checkConfig(
   for (const dataset of datasets) {
     checkReplicas(dataset, locations, source, found)
     checkRules(dataset, document, source, found)
+    checkNative(dataset, locations, source, found)
   }
   const roots = new Map<string, Root>()
   for (const [name, options] of Object.entries(locations)) roots.set(name, await rootOf(options))
@@ -174,6 +175,23 @@ function checkRules(
     const what = '`conflict-resolution` is for two-way alone; one-way has `drift`'
     say(warnings, 'conflict-resolution', 'config-conflict-resolution-ignored', what)
   }
+}
+
+/** Whether a bucket's versioning is on is for `doctor` to find out; a folder never has any. */
+function checkNative(
+  { path, built }: Dataset,
+  locations: Record<string, LocationOptions>,
+  source: ConfigSource,
+  { warnings }: Findings,
+): void {
+  const types = replicasOf(built).map((name) => locations[name]?.type)
+  if (built.history.content !== 'native' || types.some((type) => type !== 'file')) return
+  warnings.push({
+    code: 'config-native-without-buckets',
+    message: `${built.name}: \`content: native\`, and no replica keeps versions by itself`,
+    where: source.where([...path, 'history']),
+    next: 'What is replaced goes to the vault, as with `content: vault`.',
+  })
 }
 
 const secretKeys = [

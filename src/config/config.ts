@@ -69,9 +69,9 @@ export interface DatasetConfig {
 
 /** What is kept of what was agreed, and for how long. */
 export interface HistoryConfig {
-  /** Where content goes that no replica will hold: to the vault; or, but for a conflict's loser,
-   *  nowhere. */
-  content: 'vault' | 'off'
+  /** Where content goes that no replica will hold: to the vault; nowhere, where a replica's bucket
+   *  keeps it by its own versions, else to the vault; or, but for a conflict's loser, nowhere. */
+  content: 'vault' | 'native' | 'off'
   /** `agreed`: each agreed content goes to the vault, also what no action of ours takes away. */
   when: 'replaced' | 'agreed'
   /** Lines of a key, the present one included; null: any number. */

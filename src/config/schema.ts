@@ -70,10 +70,11 @@ const onOff = z.union([z.boolean(), z.enum(['on', 'off'])], { error: 'expected o
 
 const history = z.strictObject({
   content: z
-    .enum(['vault', 'off'])
+    .enum(['vault', 'native', 'off'])
     .optional()
     .describe(
-      'off: versions are noted, and content that no replica will hold is lost. Default: vault.',
+      'native: by the buckets’ own versions where they are on, else in the vault. off: versions ' +
+        'are noted, and content that no replica will hold is lost. Default: vault.',
     ),
   when: z
     .enum(['replaced', 'agreed'])

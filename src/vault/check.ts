@@ -5,14 +5,19 @@
  */
 import type { VaultObject, VaultRecord } from '../catalog/catalog.ts'
 import { transfersMax, vaultGraceMs } from '../limits.ts'
-import type { Content, Entry, Key, RunNumber } from '../model.ts'
+import type { Content, Digests, Entry, Key, RunNumber } from '../model.ts'
 import { compareBytes, contentNames } from '../sync/content.ts'
+import { checkVersions, isElsewhere } from './check-versions.ts'
 import type { Collecting } from './collect.ts'
+import { isNative, type NativeParts } from './native.ts'
 import { type Line, linesOf, type Need, needsOf, type Retention } from './needs.ts'
 import { keyOf, lookAt, readThrough } from './objects.ts'
+import { eachOf } from './together.ts'
 import { rootOfVault, type VaultRoot } from './vault.ts'
 
 export interface CheckOptions {
+  /** Whose buckets may keep content by themselves. */
+  places: NativeParts
   /** Read and hash everything. */
   deep: boolean
   /** What its history keeps; null: it keeps no content. */
@@ -25,9 +30,13 @@ export type Needing = { dataset: string; key: Key; run: RunNumber } | Need
 
 export interface Bad {
   name: string
-  problem: 'missing' | 'damaged'
+  /** `out of reach`: a version at a location that the config doesn't have any more. */
+  problem: 'missing' | 'damaged' | 'out of reach'
   /** Of the content. */
   size: number
+  digests: Digests
+  /** Of a bucket's own version: where it lay. null: in the vault. */
+  version: { location: string | null; key: Key; version: string } | null
   neededBy: Needing[]
 }
 
@@ -57,8 +66,20 @@ export async function checkVault(parts: Collecting, options: CheckOptions): Prom
     after = page.at(-1)?.name ?? null
     if (page.length < pageRows) break
   }
+  await checkVersions(parts, options, checked)
+  checked.bad = await notElsewhere(parts, options, checked.bad)
   await tellWhoNeeds(parts, root, options, checked)
   return checked
+}
+
+/** What is missing at one place, and can be had from another, is missed by nobody. */
+async function notElsewhere(parts: Collecting, options: CheckOptions, bad: Bad[]): Promise<Bad[]> {
+  const left: Bad[] = []
+  for (const one of bad) {
+    const gone = one.problem !== 'damaged'
+    if (!gone || !(await isElsewhere(parts, options, one))) left.push(one)
+  }
+  return left
 }
 
 // ── objects ─────────────────────────────────────────────────────────────────────────────────────
@@ -88,7 +109,7 @@ async function checkPage(
     checked.bytes += row.content.size
     checked.stored += row.stored ?? 0
     const { name, content } = row
-    if (problem) checked.bad.push({ name, problem, size: content.size, neededBy: [] })
+    if (problem) checked.bad.push({ name, problem, ...content, version: null, neededBy: [] })
     if (problem === 'damaged' && row.state === 'kept') damaged.push(row)
     if (problem === null && row.state === 'damaged') mended.push(row)
   })
@@ -129,12 +150,6 @@ async function isRunning({ catalog }: Collecting): Promise<boolean> {
   return (await catalog.listRuns({ limit: 20 })).some(({ state }) => state === 'running')
 }
 
-async function eachOf<T>(items: T[], many: number, work: (item: T) => Promise<void>) {
-  for (let at = 0; at < items.length; at += many) {
-    await Promise.all(items.slice(at, at + many).map(work))
-  }
-}
-
 // ── who needs them ──────────────────────────────────────────────────────────────────────────────
 
 async function tellWhoNeeds(
@@ -144,7 +159,7 @@ async function tellWhoNeeds(
   checked: Checked,
 ): Promise<void> {
   const { catalog, clock } = parts
-  const bad = new Map(checked.bad.map((one) => [one.name, one]))
+  const bad = Map.groupBy(checked.bad, ({ name }) => name)
   const badOf = ({ digests }: Content) =>
     contentNames(digests).flatMap((name) => bad.get(name) ?? [])
   for (const dataset of await catalog.datasetNames()) {
@@ -175,7 +190,12 @@ async function countNeverKept(
   const wanted = lines.filter(({ content, head }) => !head && content && content.size > 0)
   const contents = wanted.map(({ content }) => content as Content)
   // At no time: looking isn't relying on it.
-  const found: VaultObject[][] = await catalog.findInVault(vault, contents, 0)
+  const others = (await catalog.vaultSizes()).filter((one) => isNative(one.vault))
+  const found: VaultObject[][] = contents.map(() => [])
+  for (const one of [vault, ...others.map((other) => other.vault)]) {
+    const here = await catalog.findInVault(one, contents, 0)
+    for (const [i, objects] of here.entries()) found[i]?.push(...objects)
+  }
   const absent = wanted.filter((_, i) => !found[i]?.some(({ stored }) => stored !== null))
   const rows = await catalog.getBaseline(
     dataset,

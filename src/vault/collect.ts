@@ -3,13 +3,14 @@
  * catalog; what isn't marked, and nobody relied on for `vaultGraceMs`, is claimed in the catalog,
  * then removed, then forgotten. Killed anywhere it leaves claims, which the next collection ends,
  * and objects without a row, which it finds by listing. Why that is safe beside puts and beside
- * another collection: `vault.ts`.
+ * another collection: `vault.ts`. Of what buckets keep by themselves the rows alone are forgotten.
  */
 import type { Catalog, VaultObject, VaultRecord } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import { itemsKeptMs, transfersMax, vaultGraceMs } from '../limits.ts'
 import type { Digests, Entry, Key } from '../model.ts'
 import { createMarks, type Marks } from './marks.ts'
+import { isNative } from './native.ts'
 import { linesOf, needsOf, type Retention } from './needs.ts'
 import { keyOf, lookAt, readThrough } from './objects.ts'
 import { rootOfVault, type VaultParts, type VaultRoot } from './vault.ts'
@@ -33,6 +34,8 @@ export interface Collected {
   /** Of the contents, and what they took up. */
   bytes: number
   stored: number
+  /** Of buckets' own versions: forgotten, and left to the bucket's rules. */
+  versions: number
   /** Objects that no row told of: needed, and told of again; or removed, and among `objects`. */
   adopted: number
   /** What the store wouldn't remove; the next collection tries again. */
@@ -50,13 +53,14 @@ export async function collectVault(parts: Collecting, options: CollectOptions): 
   const begun = parts.clock()
   const root = await rootOfVault(parts, signal)
   const collected: Collected = {
-    ...{ lines: 0, objects: 0, bytes: 0, stored: 0, adopted: 0, failed: [] },
+    ...{ lines: 0, objects: 0, bytes: 0, stored: 0, versions: 0, adopted: 0, failed: [] },
   }
   const marks = createMarks()
   await markHistory(parts, options, marks, begun, collected)
   await markOthers(parts, options, marks, begun)
   const sweeping: Sweeping = { parts, root, options, marks, begun, collected }
-  await sweepRows(sweeping)
+  const others = (await parts.catalog.vaultSizes()).filter(({ vault }) => isNative(vault))
+  for (const { vault } of [root, ...others]) await sweepRows(sweeping, vault)
   await sweepStrays(sweeping)
   return collected
 }
@@ -106,12 +110,12 @@ interface Sweeping {
   collected: Collected
 }
 
-async function sweepRows(sweeping: Sweeping): Promise<void> {
-  const { parts, root, options, begun } = sweeping
+async function sweepRows(sweeping: Sweeping, vault: string): Promise<void> {
+  const { parts, options, begun } = sweeping
   const { catalog, clock } = parts
   for (let after: string | null = null; ; ) {
     options.signal.throwIfAborted()
-    const page: VaultRecord[] = await catalog.vaultObjects(root.vault, after, pageRows)
+    const page: VaultRecord[] = await catalog.vaultObjects(vault, after, pageRows)
     const usedBefore = begun - vaultGraceMs
     const claimedBefore = clock() - claimMsMax
     const found = page.filter((row) => isGarbage(row, sweeping, { usedBefore, claimedBefore }))
@@ -123,7 +127,7 @@ async function sweepRows(sweeping: Sweeping): Promise<void> {
     const names = found.map(({ name }) => name)
     const times = { usedBefore, claimedBefore, at: clock() }
     if (options.dryRun) for (const object of found) countRemoved(sweeping, object)
-    else await removeAll(sweeping, await catalog.claimForSweep(root.vault, names, times))
+    else await removeAll(sweeping, vault, await catalog.claimForSweep(vault, names, times))
     after = page.at(-1)?.name ?? null
     if (page.length < pageRows) return
   }
@@ -157,14 +161,16 @@ function isGarbage(
 }
 
 /** Removed first, then forgotten: a row that is left is claimed still. */
-async function removeAll(sweeping: Sweeping, claimed: VaultObject[]): Promise<void> {
-  const { parts, root, options } = sweeping
+async function removeAll(sweeping: Sweeping, vault: string, claimed: VaultObject[]): Promise<void> {
+  const { parts, options } = sweeping
   for (let at = 0; at < claimed.length; at += transfersMax) {
     options.signal.throwIfAborted()
     const some = claimed.slice(at, at + transfersMax)
-    const gone = await Promise.all(some.map((object) => remove(sweeping, keyOf(object))))
+    const gone = await Promise.all(
+      some.map((object) => isNative(vault) || remove(sweeping, keyOf(object))),
+    )
     const removed = some.filter((_, i) => gone[i])
-    await parts.catalog.forgetSwept(root.vault, removed)
+    await parts.catalog.forgetSwept(vault, removed)
     for (const object of removed) countRemoved(sweeping, object)
   }
 }
@@ -186,7 +192,11 @@ async function remove(
   }
 }
 
-function countRemoved({ collected }: Sweeping, { content, stored }: VaultObject): void {
+function countRemoved({ collected }: Sweeping, { content, stored, place }: VaultObject): void {
+  if (place.version !== undefined) {
+    collected.versions++
+    return
+  }
   collected.objects++
   collected.bytes += content.size
   collected.stored += stored ?? 0

@@ -1,5 +1,6 @@
 /** When all is calm: nothing is left to do, and everything that is kept can be had back. */
 import { verifyAudit } from '../../src/audit/verify.ts'
+import { nativeParts } from '../../src/locations.ts'
 import { checkVault } from '../../src/vault/check.ts'
 import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
@@ -50,6 +51,7 @@ async function checkKept({ world }: Director): Promise<void> {
   const checked = await checkVault(
     { store, catalog, place: null, clock },
     {
+      places: nativeParts(locations, catalog, world.config),
       deep: true,
       historyOf: () => (content === 'off' ? null : history),
       signal: new AbortController().signal,

@@ -31,6 +31,7 @@ export async function run(
       checkCatalog(config.catalog, context.state),
     ])
   ).flat()
+  checks.push(...checkNative(config, checks))
   const failed = checks.filter(({ state }) => state === 'failed')
   context.output.result({ ok: failed.length === 0, checks })
   print(checks, failed.length, probe, context.output)
@@ -44,12 +45,28 @@ function checkLocations(config: Config, probe: boolean, signal: AbortSignal) {
     ),
   )
   const places = Object.entries(config.locations)
-  const checks = places.map(([name, options]) =>
-    probeLocation(name, options, { probe: probe && written.has(name), signal }),
-  )
+  const native = config.datasets.filter(({ history }) => history.content === 'native')
+  const keeping = new Set(native.flatMap(replicasOf))
+  const checks = places.map(([name, options]) => {
+    const versions = keeping.has(name)
+    return probeLocation(name, options, { probe: probe && written.has(name), versions, signal })
+  })
   return config.vault
     ? [...checks, probeLocation('vault', config.vault, { probe, signal })]
     : checks
+}
+
+/** Nothing is lost where no bucket keeps versions; but it isn't what was asked for. */
+function checkNative({ datasets }: Config, checks: Check[]): Check[] {
+  const told = checks.filter(({ check }) => check === 'versions')
+  return datasets.flatMap((dataset): Check[] => {
+    const replicas = replicasOf(dataset)
+    const states = told.flatMap((one) => (replicas.includes(one.subject) ? [one.state] : []))
+    const none = states.length > 0 && states.every((state) => state === 'not kept')
+    if (dataset.history.content !== 'native' || !none) return []
+    const detail = 'no replica’s bucket keeps versions: what is replaced goes to the vault'
+    return [{ subject: dataset.name, check: 'history', state: 'not kept', detail }]
+  })
 }
 
 async function checkTemporal(config: Config, given: string | null): Promise<Check> {
@@ -110,6 +127,7 @@ function print(checks: Check[], failed: number, probed: boolean, output: Output)
     ok: 'green',
     failed: 'red',
     'not protected': 'yellow',
+    'not kept': 'yellow',
     'not tried': 'dim',
   } as const
   const subject = Math.max(...checks.map((check) => check.subject.length))

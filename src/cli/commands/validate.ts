@@ -92,7 +92,8 @@ function strategyWords(strategy: Strategy): string {
 function historyWords({ content, when, versions, keepMs }: DatasetConfig['history']): string {
   const keeps = keepMs === null ? 'for ever' : `${duration(keepMs)} after it was replaced`
   const most = versions === null ? '' : `, ${count(versions, 'version')} at most`
-  const what = content === 'off' ? 'without content' : ''
+  const where = { vault: '', native: 'by the buckets’ own versions, else in the vault' }
+  const what = content === 'off' ? 'without content' : where[content]
   const parts = [what, when === 'agreed' ? 'all that is agreed' : '', `kept ${keeps}${most}`]
   return `history: ${parts.filter((part) => part !== '').join(', ')}`
 }

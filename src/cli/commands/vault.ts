@@ -1,8 +1,9 @@
 import type { DatasetConfig } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
-import { createLocations, vaultParts } from '../../locations.ts'
+import { createLocations, nativeParts, vaultParts } from '../../locations.ts'
 import { type Checked, checkVault, type Needing } from '../../vault/check.ts'
 import { type Collected, type Collecting, collectVault } from '../../vault/collect.ts'
+import { isNative, type NativeParts } from '../../vault/native.ts'
 import { rootOfVault } from '../../vault/vault.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { bytes, count, printable } from '../output.ts'
@@ -26,7 +27,8 @@ export async function run(
   try {
     const { config, catalog } = session
     const parts = await vaultParts(locations, catalog, config, context.state)
-    return await act(context, session, { ...parts, catalog }, options)
+    const places = nativeParts(locations, catalog, config)
+    return await act(context, session, { ...parts, catalog, places }, options)
   } finally {
     await locations.close()
     await session.close()
@@ -36,7 +38,7 @@ export async function run(
 type Act = (
   context: CommandContext,
   session: Session,
-  parts: Collecting,
+  parts: Collecting & { places: NativeParts },
   options: CommandOptions,
 ) => Promise<number>
 
@@ -45,12 +47,19 @@ const report: Act = async ({ output, signal }, _session, parts) => {
   const sizes = await parts.catalog.vaultSizes()
   const none = { vault, objects: 0, bytes: 0, stored: 0 }
   const here = sizes.find((one) => one.vault === vault) ?? none
-  const others = sizes.filter((one) => one !== here)
-  output.result({ ...here, others })
+  const native = sizes.filter((one) => isNative(one.vault))
+  const others = sizes.filter((one) => one !== here && !native.includes(one))
+  const sum = (of: 'objects' | 'bytes') => native.reduce((total, one) => total + one[of], 0)
+  const versions = { objects: sum('objects'), bytes: sum('bytes') }
+  output.result({ ...here, others, versions })
   output.line(`vault    ${printable(vault)}`)
   output.line(`objects  ${here.objects.toLocaleString('en-US')}`)
   output.line(`content  ${bytes(here.bytes)}`)
   output.line(`stored   ${bytes(here.stored)}`)
+  if (versions.objects > 0) {
+    const those = `${versions.objects.toLocaleString('en-US')} (${bytes(versions.bytes)})`
+    output.line(`versions ${those} are kept by the buckets themselves`)
+  }
   for (const { vault: other, objects } of others) {
     output.line(`an earlier vault, ${printable(other)}, has ${count(objects, 'object')} more`)
   }
@@ -94,10 +103,14 @@ async function tellSwept(
 }
 
 function tellCollected({ output }: CommandContext, collected: Collected, dryRun: boolean): void {
-  const { lines, objects, stored, adopted, failed } = collected
+  const { lines, objects, stored, versions, adopted, failed } = collected
   const verb = dryRun ? 'would go' : 'gone'
   output.line(`${count(lines, 'version')} of history ${verb}`)
   output.line(`${count(objects, 'object')} ${verb}, ${bytes(stored)} freed`)
+  if (versions > 0) {
+    const words = dryRun ? 'would be forgotten' : 'forgotten'
+    output.line(`${count(versions, 'version')} of buckets ${words}: their own rules remove them`)
+  }
   if (adopted > 0) output.line(`${count(adopted, 'object')} that no row told of taken up again`)
   for (const { key, code, message } of failed) {
     output.line(`  not removed: ${printable(key)}: ${printable(message)} [${code}]`)
@@ -107,10 +120,11 @@ function tellCollected({ output }: CommandContext, collected: Collected, dryRun:
 
 // ── check ───────────────────────────────────────────────────────────────────────────────────────
 
-const check: Act = async (context, { config }, parts, options) => {
+const check: Act = async (context, { config }, { places, ...parts }, options) => {
   const datasets = new Map(config.datasets.map((one) => [one.name, one]))
   const progress = showProgress(context)
   const checked = await checkVault(parts, {
+    places,
     deep: options.deep === true,
     historyOf: (name) => historyOf(datasets.get(name)),
     signal: context.signal,
@@ -132,9 +146,14 @@ function historyOf(dataset: DatasetConfig | undefined) {
 }
 
 function tellChecked({ output }: CommandContext, checked: Checked, deep: boolean): void {
-  for (const { name, problem, size, neededBy } of checked.bad) {
+  for (const { name, problem, size, version, neededBy } of checked.bad) {
     const what = output.paint('red', problem)
     output.line(`${what}  ${name.split('/').at(-1)?.slice(0, 16)}…  ${bytes(size)}`)
+    if (version) {
+      const { location, key, version: id } = version
+      const where = location ?? 'a location that the config does not have'
+      output.line(`  version ${printable(id)} of ${printable(key)} at ${where}`)
+    }
     for (const need of neededBy) output.line(`  needed by ${wordsOf(need)}`)
     if (neededBy.length === 0) output.line('  needed by nobody: the next gc forgets it')
   }
