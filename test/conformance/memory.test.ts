@@ -30,6 +30,15 @@ async function make(): Promise<World> {
       memoryStore(gone).missing = true
       return open(gone)
     },
+    async keepingVersions() {
+      store.versioned = true
+      return {
+        connector: await open(name),
+        async removeVersion(key, version) {
+          store.versions.get(`data/${key}`)?.delete(version)
+        },
+      }
+    },
     leftovers: async () => [...store.uploads.keys()],
     partsSent: () => store.partsSent,
     close: async () => {},

@@ -12,6 +12,7 @@ import { listingCases } from './listings.ts'
 import { keyCases } from './names.ts'
 import { readCases } from './reads.ts'
 import { sessionCases } from './sessions.ts'
+import { versionCases } from './versions.ts'
 import type { Cases, World } from './world.ts'
 import { writeCases } from './writes.ts'
 
@@ -32,6 +33,7 @@ const groups: Record<string, Cases> = {
   failures: failureCases,
   copying: copyCases,
   sessions: sessionCases,
+  versions: versionCases,
 }
 
 export function conformance(options: {

@@ -28,6 +28,12 @@ export interface World {
   unreachable?(): Promise<Connector>
   /** What interrupted writes left: open uploads, uncommitted blocks, temporary files. */
   leftovers?(): Promise<string[]>
+  /** Such a location on a bucket that keeps versions, where the server can; ends with this one. */
+  keepingVersions?(): Promise<{
+    connector: Connector
+    /** As a lifecycle rule does, or a person. */
+    removeVersion(key: Key, version: string): Promise<void>
+  }>
   /** Parts of multipart uploads that the store was sent so far. */
   partsSent?(): number
   close(): Promise<void>

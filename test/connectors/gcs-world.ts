@@ -40,6 +40,7 @@ export async function gcsWorld(endpoint: string): Promise<World> {
     create(gcsOptions(endpoint, name, { prefix, ...options }), suiteContext('gcs'))
   const connector = await at({})
   const other = await at({ prefix: 'else where/' })
+  const more: Connector[] = []
   return {
     connector,
     other,
@@ -54,9 +55,21 @@ export async function gcsWorld(endpoint: string): Promise<World> {
       await bucket.file(prefix + key).delete()
     },
     missingRoot: () => at({ bucket: `${name}-missing` }),
+    async keepingVersions() {
+      await bucket.setMetadata({ versioning: { enabled: true } })
+      // What is open may know the setting that was.
+      const keeping = await at({})
+      more.push(keeping)
+      return {
+        connector: keeping,
+        async removeVersion(key, generation) {
+          await bucket.file(prefix + key, { generation }).delete()
+        },
+      }
+    },
     unreachable: async () => at({ endpoint: `http://127.0.0.1:${await freePort()}` }),
     async close() {
-      await Promise.all([connector.close(), other.close()])
+      await Promise.all([connector, other, ...more].map((one) => one.close()))
     },
   }
 }

@@ -5,6 +5,7 @@ import {
   CreateBucketCommand,
   DeleteObjectCommand,
   ListMultipartUploadsCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
@@ -14,11 +15,15 @@ import type { OptionsOf } from '../../connectors/options.ts'
 import { create } from '../../connectors/s3.ts'
 import { freePort } from '../../src/temporal/ports.ts'
 import { suiteContext, type World } from '../conformance/suite.ts'
+import type { S3Server } from '../servers.ts'
 
 export type S3Options = OptionsOf<'s3'>
 
-export function s3Options(given: Partial<S3Options> = {}): S3Options {
-  const { endpoint, region, accessKeyId, secretAccessKey } = inject('servers').s3
+export function s3Options(
+  given: Partial<S3Options> = {},
+  server: S3Server = inject('servers').s3,
+): S3Options {
+  const { endpoint, region, accessKeyId, secretAccessKey } = server
   return {
     ...{ type: 's3', bucket: 'none-such', prefix: 'in/here/', endpoint, region },
     ...{ 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey },
@@ -26,8 +31,8 @@ export function s3Options(given: Partial<S3Options> = {}): S3Options {
   }
 }
 
-export function s3Client(): S3Client {
-  const { endpoint, region, accessKeyId, secretAccessKey } = inject('servers').s3
+export function s3Client(server: S3Server = inject('servers').s3): S3Client {
+  const { endpoint, region, accessKeyId, secretAccessKey } = server
   const credentials = { accessKeyId, secretAccessKey }
   return new S3Client({ endpoint, region, credentials, forcePathStyle: true })
 }
@@ -36,6 +41,27 @@ export async function makeBucket(client: S3Client): Promise<string> {
   const bucket = `t-${randomUUID()}`
   await client.send(new CreateBucketCommand({ Bucket: bucket }))
   return bucket
+}
+
+/** A bucket that keeps versions, at a server that can. */
+export async function versionedS3(server: S3Server) {
+  const client = s3Client(server)
+  const Bucket = await makeBucket(client)
+  const VersioningConfiguration = { Status: 'Enabled' } as const
+  await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
+  const options = s3Options({ bucket: Bucket }, server)
+  const connector = await create(options, s3Context)
+  return {
+    options,
+    connector,
+    async removeVersion(key: string, VersionId: string) {
+      await client.send(new DeleteObjectCommand({ Bucket, Key: options.prefix + key, VersionId }))
+    },
+    async close() {
+      await connector.close()
+      client.destroy()
+    },
+  }
 }
 
 /** S3 takes no smaller parts than 5 MiB, but for the last one. */
