@@ -10,8 +10,8 @@ import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 /**
  * From the first of these that still has it; they all hold the same. With `history: native` first
  * where the bucket keeps it by itself. Gives the replicas that moved on, as far as they were asked:
- * what they hold now is nobody's copy of this. Throws a `StoreError` where one of them, or the vault,
- * failed otherwise, and none could be kept.
+ * what they hold now is nobody's copy of this. Throws a `StoreError` where one of them, or the
+ * vault, failed otherwise, and none could be kept.
  */
 export async function keepFromAny(
   deps: Deps,

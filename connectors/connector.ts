@@ -175,8 +175,8 @@ export interface Connector {
   /** Drops what an interrupted write left behind (parts, blocks, temporary files). */
   abortUpload?(key: Key, state: string, options: CallOptions): Promise<void>
 
-  /** The store may keep states that were overwritten or removed. Presence is the capability; whether
-   *  this bucket does so is said by `keep`. */
+  /** The store may keep states that were overwritten or removed. Presence is the capability;
+   *  whether this bucket does so is said by `keep`. */
   readonly versions?: Versions
 }
 
@@ -185,8 +185,8 @@ export interface Connector {
 export interface Versions {
   /**
    * The name of exactly the state that `token` names, which stays readable by it when the key is
-   * overwritten or removed; null: this bucket keeps no such states, or none that we may read. Throws
-   * `changed-meanwhile` (`not-found` where the key is gone) where that isn't the present state.
+   * overwritten or removed; null: this bucket keeps no such states, or none that we may read.
+   * Throws `changed-meanwhile` (`not-found` where the key is gone) where it isn't the present one.
    */
   keep(key: Key, token: Token, options: CallOptions): Promise<string | null>
   /** null only where it is definitely not there any more. */

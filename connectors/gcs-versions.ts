@@ -7,7 +7,7 @@ import { bytesOf } from './gcs-media.ts'
 import { generationsOf } from './gcs-object.ts'
 
 /** The bucket's setting holds for this long, ms: as long as Google takes to put a change of it into
- *  effect. Only from that setting is it known that a generation stays when its key is overwritten. */
+ *  effect. By it alone is it known that a generation stays when its key is overwritten. */
 const settingMs = 30_000
 
 /** `stat`: of what is there now, or of a generation. */

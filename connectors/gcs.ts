@@ -37,7 +37,6 @@ export async function create(
   context: ConnectorContext,
 ): Promise<Connector> {
   const { bucket, prefix } = options
-  const pageKeys = context.pageKeys ?? listPageKeys
   const api = await createGcsApi(options, {
     location: context.name,
     // A read opens two requests at once.
@@ -92,6 +91,7 @@ export async function create(
     { signal }: CallOptions,
   ): AsyncGenerator<Page, void> {
     const after = resume
+    const pageKeys = context.pageKeys ?? listPageKeys
     const from = after ?? range.from
     const goOn = createProgress((words) => api.failure('corrupt', words, { operation: 'list' }))
     let pageToken: string | undefined

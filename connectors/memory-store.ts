@@ -13,6 +13,8 @@ export interface MemoryEntry {
   bytes: Buffer
   digests: Digests
   metadata: Metadata
+  /** Where the store keeps versions. */
+  version?: string
 }
 
 /**
@@ -51,7 +53,7 @@ export interface MemoryStore {
   missing: boolean
   /** It keeps what is overwritten or removed while this is set, as a versioned bucket does. */
   versioned: boolean
-  /** What it keeps, by name and token; its rules, or a person, may remove some. */
+  /** What it keeps, by name and version; its rules, or a person, may remove some. */
   versions: Map<string, Map<string, MemoryEntry>>
   faults: Fault[]
   /** Successful writes and copies by Tidemark, per name. */
@@ -116,11 +118,12 @@ function newStore(): MemoryStore {
       const written = { modifiedAt, bytes: Buffer.from(bytes), digests: kept, metadata }
       const counted = { id: `g${++generation}`, at: modifiedAt }
       const token = store.tokenOf?.(written, entries.get(name)) ?? counted
-      const entry = { token, ...written }
+      const version = `v${generation}`
+      const entry = { token, ...written, ...(store.versioned && { version }) }
       entries.set(name, entry)
       if (store.versioned) {
         const kept = store.versions.get(name) ?? new Map<string, MemoryEntry>()
-        store.versions.set(name, kept.set(token.id, entry))
+        store.versions.set(name, kept.set(version, entry))
       }
       return entry
     },

@@ -4,7 +4,6 @@
  * faults, what others wrote behind Tidemark's back, and how often each name was written.
  */
 import { randomUUID } from 'node:crypto'
-import { type StoreCode, StoreError } from '../src/errors.ts'
 import { listPageKeys } from '../src/limits.ts'
 import type { Digests, Entry, Key, KeyRange, Metadata, Token } from '../src/model.ts'
 import { inRange, keyProblem } from '../src/sync/keys.ts'
@@ -22,7 +21,8 @@ import type {
   WriteOptions,
 } from './connector.ts'
 import { digestProblem, digestsOf, partsOf } from './digests.ts'
-import { type MemoryEntry, type MemoryStore, memoryStore } from './memory-store.ts'
+import { called, entryOf, failure, type Place, refuseCancelled } from './memory-call.ts'
+import { type MemoryEntry, memoryStore } from './memory-store.ts'
 import type { OptionsOf } from './options.ts'
 
 export {
@@ -32,14 +32,6 @@ export {
   type MemoryStore,
   memoryStore,
 } from './memory-store.ts'
-
-interface Place {
-  location: string
-  prefix: string
-  store: MemoryStore
-  traits: Traits
-  pageKeys: number
-}
 
 export async function create(
   options: OptionsOf<'memory'>,
@@ -95,52 +87,6 @@ function traitsOf(options: OptionsOf<'memory'>, context: ConnectorContext): Trai
     copyRoot: options.prefix,
     partBytes: context.partBytes,
   }
-}
-
-// ── calls and their faults ──────────────────────────────────────────────────────────────────────
-
-async function called<T>(
-  place: Place,
-  operation: string,
-  key: Key | undefined,
-  signal: AbortSignal,
-  run: () => Promise<T>,
-): Promise<T> {
-  const call = { location: place.location, operation, key }
-  refuseCancelled(place, operation, key, signal)
-  await place.store.fault({ ...call, when: 'before' })
-  refuseCancelled(place, operation, key, signal)
-  if (place.store.missing) throw failure(place, 'root-missing', operation, key, 'no such store')
-  const answer = await run()
-  await place.store.fault({ ...call, when: 'after' })
-  return answer
-}
-
-function failure(
-  place: Place,
-  code: StoreCode,
-  operation: string,
-  key: Key | undefined,
-  message: string,
-): StoreError {
-  const details = { location: place.location, operation }
-  return new StoreError(code, message, key === undefined ? details : { ...details, key })
-}
-
-function refuseCancelled(
-  place: Place,
-  operation: string,
-  key: Key | undefined,
-  signal: AbortSignal,
-): void {
-  if (signal.aborted) throw failure(place, 'cancelled', operation, key, 'cancelled')
-}
-
-function entryOf(place: Place, key: Key, held: MemoryEntry): Entry {
-  const { modifiedAt, bytes, digests, metadata } = held
-  const token = place.store.shown(held)
-  const entry: Entry = { key, token, modifiedAt, size: bytes.length, digests }
-  return place.traits.carriesMetadata ? { ...entry, metadata } : entry
 }
 
 // ── listing ─────────────────────────────────────────────────────────────────────────────────────
@@ -215,8 +161,14 @@ async function read(
   })
 }
 
-function held(place: Place, key: Key, token: Token, operation: string): MemoryEntry {
-  const now = place.store.get(place.prefix + key)
+function held(
+  place: Place,
+  key: Key,
+  token: Token,
+  operation: string,
+  name = place.prefix + key,
+): MemoryEntry {
+  const now = place.store.get(name)
   if (!now) throw failure(place, 'not-found', operation, key, 'no such key')
   if (now.token.id === token.id) return now
   throw failure(place, 'changed-meanwhile', operation, key, 'another token')
@@ -228,9 +180,13 @@ function versionsIn(place: Place): Versions {
   const kept = (key: Key, version: string) => store.versions.get(prefix + key)?.get(version)
   return {
     keep: (key, token, { signal }) =>
-      called(place, 'keep', key, signal, async () => {
-        return kept(key, held(place, key, token, 'keep').token.id)?.token.id ?? null
-      }),
+      called(
+        place,
+        'keep',
+        key,
+        signal,
+        async () => held(place, key, token, 'keep').version ?? null,
+      ),
     stat: (key, version, { signal }) =>
       called(place, 'stat', key, signal, async () => {
         return kept(key, version) ? entryOf(place, key, kept(key, version) as MemoryEntry) : null
@@ -367,12 +323,7 @@ async function remove(
   options: CommitOptions,
 ): Promise<void> {
   const { store, prefix, traits } = place
-  const check = () => {
-    const held = store.get(prefix + key)
-    if (!held) throw failure(place, 'not-found', 'remove', key, 'no such key')
-    if (held.token.id === expect.id) return
-    throw failure(place, 'changed-meanwhile', 'remove', key, 'another token')
-  }
+  const check = () => void held(place, key, expect, 'remove')
   await options.beforeCommit()
   if (!traits.conditionalDelete) check()
   await store.fault({ location: place.location, operation: 'remove', key, when: 'commit' })
@@ -389,18 +340,12 @@ async function copy(
   options: CopyOptions,
 ): Promise<Entry> {
   refuseUnholdable(place, key, 'copyWithin')
-  const held = place.store.get(`${source.connector.traits.copyRoot}${source.key}`)
-  if (!held) throw failure(place, 'not-found', 'copyWithin', source.key, 'no such source')
-  if (held.token.id !== source.token.id) {
-    throw failure(place, 'changed-meanwhile', 'copyWithin', source.key, 'the source changed')
-  }
-  const problem = digestProblem(options.digests, held.digests)
+  const name = `${source.connector.traits.copyRoot}${source.key}`
+  const from = held(place, source.key, source.token, 'copyWithin', name)
+  const problem = digestProblem(options.digests, from.digests)
   if (problem !== null) throw failure(place, 'corrupt', 'copyWithin', key, problem)
-  const content = {
-    bytes: held.bytes,
-    digests: held.digests,
-    metadata: options.metadata ?? held.metadata,
-  }
+  const { bytes, digests } = from
+  const content = { bytes, digests, metadata: options.metadata ?? from.metadata }
   return commit(place, key, 'copyWithin', content, expect, options)
 }
 

@@ -174,8 +174,8 @@ const returned = Object.keys(columns)
   .map((name) => `vault_objects.${name} as ${name}`)
   .join(', ')
 
-/** Who finds the name claimed or damaged, or made by somebody else meanwhile, gets what is kept now;
- *  unless this `replaces` it. */
+/** Who finds the name claimed or damaged, or made by somebody else meanwhile, gets what is kept
+ *  now; unless this `replaces` it. */
 async function upsert(
   tx: Store,
   vault: string,

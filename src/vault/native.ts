@@ -1,8 +1,8 @@
 /**
- * Content that a bucket keeps by its own versions (`history: native`): nothing is copied, the catalog
- * notes under which key and version it lies. In the vault's index each such place is a vault of its
- * own, `native:` and the location's identity; there a content has one place, the latest that was
- * noted, for a bucket's rules remove old versions first. We never do: versions are the bucket's.
+ * Content that a bucket keeps by its own versions (`history: native`): nothing is copied, the
+ * catalog notes under which key and version it lies. In the vault's index each such place is a
+ * vault of its own, `native:` and the location's identity; there a content has one place, the latest
+ * that was noted, for a bucket's rules remove old versions first. We never do: they are the bucket's.
  */
 import type { Connector, ReadResult, Versions } from '../../connectors/connector.ts'
 import type { Catalog, VaultIndex, VaultObject } from '../catalog/catalog.ts'
@@ -15,8 +15,8 @@ import type { Vault, VaultSource } from './vault.ts'
 
 /** A vault that finds what buckets keep, too: whoever asks, whatever the dataset's own setting. */
 export interface NativeVault extends Vault {
-  /** Notes that the entry's own store keeps it; writes nothing. false: it doesn't, so the content is
-   *  to be put. Throws as `put` does. */
+  /** Notes that the entry's own store keeps it; writes nothing. false: it doesn't, so the content
+   *  is to be put. Throws as `put` does. */
   pin(source: VaultSource, signal: AbortSignal): Promise<boolean>
 }
 

@@ -1,4 +1,4 @@
-/** Versions in S3 that no server gives on demand: what is asked, and what is made of the answers. */
+/** S3's versions, as no server gives them on demand: what is asked, what is made of the answers. */
 import { describe, expect, it } from 'vitest'
 import type { Connector, Versions } from '../../connectors/connector.ts'
 import { calling, failsWith } from '../conformance/world.ts'

@@ -253,12 +253,15 @@ describe('the memory store serves tests', () => {
     expect(await put(await open(), 'k', text('1'))).toMatchObject({ modifiedAt: 42 })
   })
 
-  it('traits of its own: a store without conditions writes blindly', async () => {
+  it('traits of its own: a store without conditions looks just before, then writes', async () => {
     store.traits = { conditionalOverwrite: false, listingDigests: [] }
     const connector = await open()
     const { token } = await put(connector, 'k', text('1'))
-    store.put('k', text('theirs'))
+    store.faults.push(({ when }) => {
+      if (when === 'commit') store.put('k', text('theirs'))
+    })
     await put(connector, 'k', text('mine'), token)
+    await failsWith('changed-meanwhile', put(connector, 'k', text('late'), token))
     await expectContent(connector, 'k', text('mine'))
   })
 })

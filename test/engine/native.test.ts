@@ -49,7 +49,7 @@ function expectEverywhere(expected: Record<string, string>): void {
 function expire(store: string): void {
   const { versions, get } = memoryStore(store)
   for (const [name, kept] of versions) {
-    for (const token of kept.keys()) if (get(name)?.token.id !== token) kept.delete(token)
+    for (const version of kept.keys()) if (get(name)?.version !== version) kept.delete(version)
   }
 }
 
