@@ -1,8 +1,8 @@
 /**
  * Content that a bucket keeps by its own versions (`history: native`): nothing is copied, the
  * catalog notes under which key and version it lies. In the vault's index each such place is a
- * vault of its own, `native:` and the location's identity; there a content has one place, the latest
- * that was noted, for a bucket's rules remove old versions first. We never do: they are the bucket's.
+ * vault of its own, `native:` and the location's identity; there a content has one place, the
+ * latest that was noted, for a bucket's rules remove old versions first. We never remove any.
  */
 import type { Connector, ReadResult, Versions } from '../../connectors/connector.ts'
 import type { Catalog, VaultIndex, VaultObject } from '../catalog/catalog.ts'
