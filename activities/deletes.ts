@@ -2,7 +2,7 @@
  * The run's deletes are weighed before the first of them: taken back where their cause is doubtful,
  * held where they are too many (I3). Nothing here touches a store.
  */
-import type { Catalog, ItemRecord, ItemState, RunRecord } from '../src/catalog/catalog.ts'
+import type { Catalog, ItemRecord, ItemState, RunRecord, RunState } from '../src/catalog/catalog.ts'
 import type { DatasetConfig } from '../src/config/index.ts'
 import { deleteWindowMs } from '../src/limits.ts'
 import type { Outcome, RunNumber } from '../src/model.ts'
@@ -84,7 +84,7 @@ function isAskedFor({ mode, request }: RunRecord): boolean {
 interface Doubts {
   /** By replica: why nothing is known of it in this run. */
   unknown: ReadonlyMap<string, string>
-  /** Replicas that are empty although they held more than one key. */
+  /** Replicas that were found empty although they held more than one key. */
   emptied: ReadonlySet<string>
 }
 
@@ -93,23 +93,53 @@ async function doubtsOf(catalog: Catalog, record: RunRecord): Promise<Doubts> {
   const unknown = replicas.flatMap(({ replica, state, problem }) =>
     state === 'unknown' ? [[replica, problem?.message ?? 'not looked at'] as const] : [],
   )
-  // A stored plan was scanned by the run that made it.
-  const scanned =
-    record.mode === 'apply' && record.base !== null
-      ? await catalog.runReplicas(record.base)
-      : replicas
-  const emptied = scanned.filter(({ seen, gone }) => seen === 0 && gone > 1)
-  return {
-    unknown: new Map(unknown),
-    emptied: new Set(isAskedFor(record) ? [] : emptied.map(({ replica }) => replica)),
+  const emptied = new Set<string>()
+  for (const { replica, seen, gone } of isAskedFor(record)
+    ? []
+    : await scannedBy(catalog, record)) {
+    if (gone > 1 && (seen === 0 || (await wasEmptied(catalog, record, replica)))) {
+      emptied.add(replica)
+    }
+  }
+  return { unknown: new Map(unknown), emptied }
+}
+
+/** A stored plan was scanned by the run that made it. */
+async function scannedBy(catalog: Catalog, { mode, run, base }: RunRecord) {
+  return await catalog.runReplicas(mode === 'apply' && base !== null ? base : run)
+}
+
+/**
+ * A run that held its deletes has put other keys there meanwhile: it isn't empty any more, but
+ * nobody has said that it was meant. That ends when a person approves, or the keys are back.
+ */
+async function wasEmptied(catalog: Catalog, record: RunRecord, replica: string): Promise<boolean> {
+  const { dataset } = record
+  for (let before = record.run; ; ) {
+    const page = await catalog.listRuns({ dataset, before, limit: pageItems })
+    for (const one of page) {
+      if (one.mode === 'plan' || isAskedFor(one) || !weighing.has(one.state)) continue
+      const scanned = await scannedBy(catalog, one)
+      const then = scanned.find((each) => each.replica === replica && each.state === 'ok')
+      if (then === undefined) continue
+      if (one.state !== 'held' || then.gone <= 1) return false
+      if (then.seen === 0) return true
+    }
+    if (page.length < pageItems) return false
+    before = page.at(-1)?.run ?? 0
   }
 }
+
+/** How runs end that have scanned everything; `applied`: what it held was approved. */
+const weighing: ReadonlySet<RunState> = new Set([
+  ...(['held', 'applied', 'complete', 'partial', 'conflicts'] as const),
+])
 
 type Verdict = Extract<Outcome, { kind: 'held' | 'cancelled' }>
 
 /** null: it may go on, as far as this item alone tells. */
 function verdictsOf({ unknown, emptied }: Doubts, rangesFailed: number) {
-  const words = `${[...emptied].join(', ')} is empty, although it held more than one key`
+  const words = `${[...emptied].join(', ')} was found empty, although it held more than one key`
   function verdict({ item }: ItemRecord): Verdict | null {
     if (rangesFailed > 0) return { kind: 'cancelled', reason: 'a range of this run failed' }
     const doubtful = item?.goneAt.find((replica) => unknown.has(replica))
