@@ -122,7 +122,8 @@ function flush(held: Held[], found: Page): void {
 
 function add(found: Page, item: Item): void {
   if ('token' in item) found.entries.push(item)
-  else if (item.key !== '') found.skipped.push(item)
+  // The prefix's own marker is no news to anybody.
+  else if (item.key !== '' || item.reason !== marker) found.skipped.push(item)
 }
 
 /** What stands before the first surrogate; null where there is none. */
@@ -202,10 +203,13 @@ async function childrenOf(listing: Listing, folder: string) {
 
 // ── entries ─────────────────────────────────────────────────────────────────────────────────────
 
+const marker = 'a marker for a folder'
+
 function itemOf(prefix: string, { name, etag, problem, ...blob }: ListedBlob): Item {
   const key = name.slice(prefix.length)
   const isMarker = blob.size === 0 && (key === '' || key.endsWith('/'))
-  const reason = problem ?? (isMarker ? 'a marker for a folder' : undefined)
+  const whole = key === '' ? 'its whole name is the prefix' : undefined
+  const reason = problem ?? (isMarker ? marker : whole)
   return reason === undefined ? { key, token: { id: etag }, ...blob } : { key, reason, alone: true }
 }
 

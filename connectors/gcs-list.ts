@@ -50,16 +50,19 @@ export function pageOf({ items }: ListedPage, prefix: string, after: Key | undef
     if (key === after) continue
     last = key
     const reason = reasonOf(key, item)
-    // The prefix's own object is no news to anybody.
-    if (reason !== null && key !== '') page.skipped.push({ key, reason, alone: true })
+    // The prefix's own marker is no news to anybody.
+    const isNews = key !== '' || reason !== marker
+    if (reason !== null && isNews) page.skipped.push({ key, reason, alone: true })
     if (reason === null && isObject(item)) page.entries.push(entryOf(key, item))
   }
   return { page, last }
 }
 
+const marker = 'a marker for a folder'
+
 function reasonOf(key: Key, item: { name: string }): string | null {
   const problem = problemOf(item)
   if (problem !== null || !isObject(item)) return problem
-  const isMarker = item.size === '0' && (key === '' || key.endsWith('/'))
-  return isMarker ? 'a marker for a folder' : null
+  if (item.size === '0' && (key === '' || key.endsWith('/'))) return marker
+  return key === '' ? 'its whole name is the prefix' : null
 }

@@ -81,7 +81,8 @@ export function fieldsOf(xml: string): Map<string, string> {
     const end = xml[opened - 1] === '/' ? opened - 1 : opened
     const name = /^[\w-]+/.exec(xml.slice(at + 1, end))?.[0] ?? ''
     const isPlain = end - at - 1 === name.length || /\s/.test(xml[at + 1 + name.length] ?? '')
-    if (opened < 0 || name === '' || !isPlain) throw oddPart(xml, at)
+    const isTag = opened >= 0 && xml.lastIndexOf('<', opened) === at
+    if (!isTag || name === '' || !isPlain) throw oddPart(xml, at)
     const close = end < opened ? opened + 1 : xml.indexOf('<', opened)
     const text = xml.slice(opened + 1, close)
     if ((found.get(name) ?? text) !== text)
@@ -143,6 +144,7 @@ function partsOf(xml: string, start: number, stop: number): Parts {
     const name = xml.slice(at + 1, from - 1)
     if (code !== 0x3c || from > stop) throw odd()
     const part = PARTS.get(name)
+    if (part === undefined && name.includes('<')) throw odd()
     const close = part?.close ?? `</${name}>`
     if (name.endsWith('/')) {
       at = from

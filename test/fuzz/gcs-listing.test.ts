@@ -1,12 +1,13 @@
 /** GCS's listings, mangled. What must hold is in listed.ts. */
 import fc from 'fast-check'
+import { getNodeValue, type Node, parseTree } from 'jsonc-parser'
 import { describe, expect, it } from 'vitest'
 import type { Connector } from '../../connectors/connector.ts'
 import { parseObject } from '../../connectors/gcs-api.ts'
 import { pageOf, readPage } from '../../connectors/gcs-list.ts'
 import { textOf } from '../../connectors/reply-body.ts'
 import { StoreError } from '../../src/errors.ts'
-import { isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
+import { isNews, isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
 import { mutate, mutations } from './mutations.ts'
 
 /** A bucket whose pages are these bytes; as the connector reads them. */
@@ -54,20 +55,31 @@ function answerOf(all: Listed[], next: string, pretty: boolean): Buffer {
 /** What GCS tells of it. */
 const shown = (one: Listed): Listed => ({ ...one, id: `${one.id.length}.2` })
 
-/** What a page says that is JSON all the same; null: it isn't. */
+/** What a page says that is JSON, of a listing's fields alone, each once; null: it isn't. */
 function saidBy(bytes: Buffer): { items: Listed[]; next: string | undefined } | null {
-  try {
-    const { items = [], nextPageToken } = JSON.parse(bytes.toString()) as Record<string, never[]>
-    const listed = items.map((item: Record<string, string>) => ({
-      key: String(item.name).slice(prefix.length),
-      id: `${item.generation}.${item.metageneration}`,
-      size: Number(item.size),
-      modifiedAt: Date.parse(item.updated ?? ''),
-    }))
-    return { items: listed, next: nextPageToken as string | undefined }
-  } catch {
-    return null
+  const tree = parseTree(bytes.toString())
+  if (!tree || !isOnce(tree)) return null
+  const page = getNodeValue(tree) as Record<string, unknown>
+  const own = ['kind', 'items', 'nextPageToken']
+  if (Object.keys(page).some((name) => !own.includes(name))) return null
+  const { items = [], nextPageToken } = page as {
+    items?: Record<string, string>[]
+    nextPageToken?: string
   }
+  const listed = items.map((item) => ({
+    key: String(item.name).slice(prefix.length),
+    id: `${item.generation}.${item.metageneration}`,
+    size: Number(item.size),
+    modifiedAt: Date.parse(item.updated ?? ''),
+  }))
+  return { items: listed, next: nextPageToken }
+}
+
+/** No object in it has a field twice. */
+function isOnce(node: Node): boolean {
+  const names = (node.children ?? []).map(({ children }) => children?.[0]?.value as unknown)
+  const once = node.type !== 'object' || new Set(names).size === names.length
+  return once && (node.children ?? []).every(isOnce)
 }
 
 async function expectNoLie(
@@ -88,7 +100,8 @@ async function expectNoLie(
   // exactly, `"nextPageToken":…,` and `"items":…` among them.
   const said = saidBy(page)
   expect(said, `not well-formed, and taken: ${page}`).not.toBeNull()
-  const all = [...(said?.items ?? []), ...(said?.next === undefined ? [] : rest.map(shown))]
+  const behind = said?.next === undefined ? [] : rest.map(shown)
+  const all = [...(said?.items ?? []), ...behind].filter(isNews)
   const unknown = new Set(found.skipped.map(({ key }) => key))
   expect(found.entries.map(listedOf)).toEqual(all.filter(({ key }) => !unknown.has(key)))
   expect(found.entries.length + unknown.size).toBe(all.length)
@@ -103,9 +116,9 @@ describe('a mangled listing of GCS is refused, or says what it says: it loses no
       const end = await expectNoLie(truth, split, pretty, (page) => mutate(page, harm))
       ends[end] = (ends[end] ?? 0) + 1
     })
-    await fc.assert(any, { numRuns: 20_000 })
+    await fc.assert(any, { numRuns: 10_000 })
     console.log('GCS listings:', ends)
-    expect(Math.min(ends.refused ?? 0, ends.true ?? 0, ends.another ?? 0)).toBeGreaterThan(100)
+    expect(Math.min(ends.refused ?? 0, ends.true ?? 0, ends.another ?? 0)).toBeGreaterThan(50)
   })
 
   it('truncated at every place', async () => {

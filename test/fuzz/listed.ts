@@ -68,6 +68,11 @@ export async function readAs(
   }
 }
 
+/** The prefix's own marker is no entry, and not even skipped. */
+export function isNews({ key, size }: Listed): boolean {
+  return key !== '' || size !== 0
+}
+
 export function listedOf({ key, token, size, modifiedAt }: Entry): Listed {
   return { key, id: token.id, size, modifiedAt }
 }

@@ -9,7 +9,7 @@ import { createStore } from '../../connectors/s3-store.ts'
 import { resolveTarget } from '../../connectors/s3-target.ts'
 import { compareKeys } from '../../src/sync/keys.ts'
 import { suiteContext } from '../conformance/suite.ts'
-import { isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
+import { isNews, isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
 import { mutate, mutations } from './mutations.ts'
 import { readXml, textIn } from './strict-xml.ts'
 
@@ -122,7 +122,8 @@ async function expectNoLie(
   expect(said, `not well-formed, and taken: ${page}`).not.toBeNull()
   const { objects, more } = said ?? { objects: [], more: false }
   const last = objects.at(-1)?.key
-  const all = [...objects, ...(more && last !== undefined ? behind(prefix + last) : [])]
+  const others = more && last !== undefined ? behind(prefix + last) : []
+  const all = [...objects, ...others].filter(isNews)
   const unknown = new Set(found.skipped.map(({ key }) => key))
   expect(found.entries.map(listedOf)).toEqual(
     all.filter((one) => sensible(one) && !unknown.has(one.key)),
