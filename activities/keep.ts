@@ -87,11 +87,7 @@ function agreedContent(context: RunContext, { key, head, vaulted }: PlanItem): C
   return keepsAgreed(context, key, head.content) ? head.content : null
 }
 
-/**
- * Says to the vault's index, in one transaction, what a page will keep: its disk is waited for once
- * instead of for each few keys. Gives what is to be called when the page is done. Where the vault
- * fails, nothing is said; each key learns of it by itself.
- */
+/** `expectContents`, of what carrying out a page keeps. */
 export async function expectKept(
   deps: Deps,
   context: RunContext,
@@ -103,6 +99,20 @@ export async function expectKept(
     const agreed = agreedContent(context, item)
     return [...item.rescues.map(({ content }) => content), ...(agreed ? [agreed] : [])]
   })
+  return await expectContents(deps, context, contents, signal)
+}
+
+/**
+ * Says to the vault's index, in one transaction, what a page will keep: its disk is waited for once
+ * instead of for each few keys. Gives what is to be called when the page is done. Where the vault
+ * fails, nothing is said; each key learns of it by itself.
+ */
+export async function expectContents(
+  deps: Deps,
+  context: RunContext,
+  contents: Content[],
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
   // Where buckets keep it, the vault isn't about to get it.
   const native = context.dataset.history.content === 'native'
   if (contents.length === 0 || native) return async () => undefined

@@ -11,10 +11,11 @@ import { madeContender } from '../src/sync/resolve.ts'
 import { decideByRules } from '../src/sync/strategies/rules.ts'
 import type { Known } from '../src/sync/strategies/verdict.ts'
 import { isKept } from '../src/sync/undone.ts'
+import type { VaultSource } from '../src/vault/vault.ts'
 import { type Attempt, Superseded } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
 import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
-import { keepEntry } from './keep.ts'
+import { expectContents, keepEntry } from './keep.ts'
 import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
@@ -26,7 +27,7 @@ interface Resolving {
   context: RunContext
   signal: AbortSignal
   /** Of the page: those that stay open. */
-  opened: Conflict[]
+  opened: ItemRecord[]
 }
 
 /** One conflict of the page. */
@@ -54,6 +55,7 @@ export async function resolveConflicts(
     await eachLimited(page, transfersMax, async (record) => {
       beside.push(...(await resolveOne(work, record, told.get(record.key))))
     })
+    await keepOpened(work)
     await attempt.fence()
     await commitPage(work, [...page, ...beside], attempt)
     if (page.length < pageItems) return
@@ -73,7 +75,9 @@ async function commitPage(
   const planned = record.mode === 'plan'
   const change = {
     ...{ run, at: deps.clock(), items },
-    opened: opened.map((conflict) => ({ identity: identityOf(dataset.name, conflict), conflict })),
+    opened: opened.flatMap(({ conflict }) =>
+      conflict ? [{ identity: identityOf(dataset.name, conflict), conflict }] : [],
+    ),
     ended: planned ? [] : items.flatMap((one) => endOf(dataset.name, one) ?? []),
   }
   const by = { run, lane, attempt: number }
@@ -108,13 +112,13 @@ async function byRules(one: Case): Promise<ItemRecord[]> {
   const judge = (known: Known) => decideByRules(conflict, rules, known, openFor)
   const ask = { judge, now: moment.to, signal }
   return await judged(deps, context, conflict, ask, async ({ rule, verdict }) => {
-    if (verdict.kind === 'open') return await leaveOpen(one, verdict.tried)
+    if (verdict.kind === 'open') return leaveOpen(one, verdict.tried)
     // Merged when the plan is applied, of the same contents: what it makes would be written now.
     if (verdict.kind === 'made' && context.record.mode === 'plan') return []
     const ruling = await rulingOf(one, verdict, { rule: rule?.name ?? '', by: null })
     const items = await conclude(one, one.record, ruling)
     if (!('code' in items)) return items
-    if (items.code !== 'out-of-reach') return await leaveOpen(one, [...verdict.tried, items])
+    if (items.code !== 'out-of-reach') return leaveOpen(one, [...verdict.tried, items])
     wait(one, items)
     return []
   })
@@ -191,7 +195,7 @@ async function refuse(
   tried: Undecided[] = [],
 ): Promise<ItemRecord[]> {
   // What is decided anew stays as it was looked at: its sides are no replica's any more.
-  if (!one.conflict.contenders.some(({ was }) => was)) await leaveOpen(one, tried)
+  if (!one.conflict.contenders.some(({ was }) => was)) leaveOpen(one, tried)
   one.record.state = 'skipped'
   one.record.outcomes[''] = { kind: 'skipped', code, reason }
   return []
@@ -199,23 +203,41 @@ async function refuse(
 
 // ── what stays open ─────────────────────────────────────────────────────────────────────────────
 
-async function leaveOpen(
-  { deps, context, record, signal, opened, ...one }: Case,
-  tried: Undecided[],
-): Promise<[]> {
-  const conflict: Conflict = { ...one.conflict, undecided: tried }
-  record.conflict = conflict
+function leaveOpen({ context, record, conflict, opened }: Case, tried: Undecided[]): [] {
+  record.conflict = { ...conflict, undecided: tried }
   if (context.record.mode === 'plan') return []
-  for (const { content, replicas } of conflict.contenders) {
+  record.state = 'open'
+  opened.push(record)
+  return []
+}
+
+/** All that the sides of the page's open conflicts have. What can't be kept isn't open, but
+ *  failed. */
+async function keepOpened({ deps, context, signal, opened }: Resolving): Promise<void> {
+  const wanted = opened.map((record) => ({ record, sources: sourcesOf(context, record) }))
+  const contents = wanted.flatMap(({ sources }) => sources.map(({ content }) => content))
+  const noteKept = await expectContents(deps, context, contents, signal)
+  const kept: ItemRecord[] = []
+  await eachLimited(wanted, transfersMax, async ({ record, sources }) => {
+    try {
+      for (const source of sources) await keepEntry(deps, context, source, signal)
+      kept.push(record)
+    } catch (error) {
+      if (signal.aborted || !(error instanceof StoreError)) throw error
+      fail(record, error)
+    }
+  })
+  await noteKept()
+  opened.splice(0, opened.length, ...kept)
+}
+
+function sourcesOf(context: RunContext, { key, conflict }: ItemRecord): VaultSource[] {
+  return (conflict as Conflict).contenders.flatMap(({ content, replicas }) => {
     const source = replicas[0]
     const connector = source ? connectorOf(context, source.replica) : null
-    if (content === null || !source || !connector) continue
-    const entry = { connector, key: conflict.key, token: source.token, content }
-    await keepEntry(deps, context, entry, signal)
-  }
-  opened.push(conflict)
-  record.state = 'open'
-  return []
+    if (content === null || !source || !connector) return []
+    return [{ connector, key, token: source.token, content }]
+  })
 }
 
 /** A content could not be read, or not be kept. Nothing is overwritten, so nothing is lost; the
