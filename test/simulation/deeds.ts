@@ -1,4 +1,5 @@
 /** What people do with Tidemark itself, between runs: as the commands do it. */
+import { StoreError } from '../../src/errors.ts'
 import type { Directive, Request } from '../../src/model.ts'
 import { sideOf } from '../../src/sync/strategies/choose.ts'
 import { collectVault } from '../../src/vault/collect.ts'
@@ -44,7 +45,7 @@ async function approve(director: Director): Promise<void> {
   const runs = await world.shared.catalog.listRuns({ dataset: 'data', limit: 5 })
   const held = runs.find(({ state }) => state === 'held')
   if (!held) return
-  oracle.asked()
+  oracle.asked('held')
   await director.run({ mode: 'approve', base: held.run })
 }
 
@@ -62,7 +63,7 @@ async function decide(
   const chosen = contenders[side % Math.max(1, contenders.length)]
   const replica = chosen && sideOf(chosen)[0]
   if (!record || replica === undefined) return
-  oracle.asked()
+  oracle.asked('anything')
   const { id: conflict, identity, key } = record
   const directive: Directive = { do: 'resolve', conflict, identity, take: { replica } }
   const at = world.machine.now()
@@ -81,7 +82,7 @@ async function goBack(
   const runs = await catalog.listRuns({ dataset: 'data', limit: 10 })
   const run = runs.filter(({ mode }) => mode !== 'plan')[back]?.run
   if (run === undefined) return
-  oracle.asked()
+  oracle.asked('anything')
   const more = { prefix: '', overwriteLater }
   const request: Request =
     deed === 'undo'
@@ -104,5 +105,9 @@ async function collect({ world }: Director, hours: number): Promise<void> {
       ...{ dryRun: false, by: 'ada@host', signal: new AbortController().signal },
     },
   )
-  await work
+  await work.catch((error) => {
+    // Whoever collects is told, and does it again some day.
+    if (!(error instanceof StoreError)) throw error
+    world.machine.trace(`the collection failed: ${error.code}`)
+  })
 }

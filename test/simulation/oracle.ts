@@ -10,6 +10,7 @@ import type { Key } from '../../src/model.ts'
 import { compileFilter } from '../../src/sync/filter.ts'
 import { keyProblem } from '../../src/sync/keys.ts'
 import type { Operation } from './operations.ts'
+import { beginRun, checkRun, type RunBegun } from './oracle-run.ts'
 import { type Change, type Replica, seenAs, shaOf } from './stores.ts'
 import type { World } from './world.ts'
 
@@ -29,8 +30,10 @@ export interface Oracle {
   changed(change: Change): void
   /** What makes it hard to say what should become of keys, until all is quiet again. */
   disturbed(): void
-  /** Any key may go now: a person asked for it. */
-  asked(): void
+  /** A person asked for it: of what there ever was, all may go; or what is held. */
+  asked(what: 'anything' | 'held'): void
+  /** Nothing that was agreed, or deleted, is known any more. */
+  catalogLost(): void
   runBegins(): void
   runEnds(record: RunRecord, clean: boolean): Promise<void>
   /** When nothing more was to be done. */
@@ -55,8 +58,7 @@ export function createOracle(world: World): Oracle {
   const keys = new Map<Key, Known>()
   const broken: Broken[] = []
   let disturbed = false
-  let asked = false
-  let journalAt = 0
+  let run: RunBegun | null = null
   /** Keys of replicas that were emptied at once, by a user: each needs a person's word. */
   const emptied = new Map<string, Set<Key>>()
   const doubtful: { key: Key; names: string[]; words: string }[] = []
@@ -138,7 +140,6 @@ export function createOracle(world: World): Oracle {
   }
 
   function removedByTidemark({ store, key }: Change, was: string): void {
-    if (asked) return
     const { removed, touched } = known(key)
     if (removed.size === 0) {
       fail('I3 only users delete', `${key} at ${store.name}: no user ever took it away`)
@@ -152,34 +153,6 @@ export function createOracle(world: World): Oracle {
     void was
   }
 
-  // ── a run ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** What happens to workers, stores and the catalog fails no run; nor does a pause. */
-  function checkState({ run, state, problem }: RunRecord): void {
-    if (state === 'running') fail('no run stays open', `run ${run} has ended, and is running`)
-    if ((state === 'cancelled') !== world.cancelled && !isOver(state)) {
-      fail('runs end as they are told', `run ${run} is ${state}, cancelled: ${world.cancelled}`)
-    }
-    if (state === 'cancelled') return
-    if (problem?.code === 'run-failed' || problem?.code === 'ranges-failed') {
-      fail('runs survive', `run ${run}: ${problem.code}`)
-    }
-  }
-
-  function checkCounts(record: RunRecord): void {
-    const done = world.journal.slice(journalAt).filter(({ by }) => by === 'tidemark')
-    const puts = done.filter(({ to }) => to !== null)
-    const deletes = new Set(done.filter(({ to }) => to === null).map(({ key }) => key))
-    const bytes = puts.reduce((sum, { to }) => sum + (to?.bytes.length ?? 0), 0)
-    const { counts } = record
-    const same =
-      counts.puts === puts.length && counts.deletes === deletes.size && counts.bytes === bytes
-    if (same) return
-    const said = `${counts.puts} puts (${counts.bytes} bytes), ${counts.deletes} deletes`
-    const was = `${puts.length} puts (${bytes} bytes), ${deletes.size} deletes`
-    fail('reports are true', `run ${record.run} says ${said}; at the stores: ${was}`)
-  }
-
   // ── quiet ─────────────────────────────────────────────────────────────────────────────────────
 
   const members = (): Replica[] => world.replicas.filter(({ index }) => world.members.has(index))
@@ -187,6 +160,26 @@ export function createOracle(world: World): Oracle {
   const holdable = ({ store }: Replica, key: Key): boolean =>
     store.get(key) !== undefined ||
     (store.refuses(key) === null && (!store.traits.keys || !keyProblem(key, store.traits.keys)))
+
+  /** What all replicas hold alike when a run is complete is agreed; who changes it next, alone, has
+   *  the say. What users changed in the meantime is looked at by the next one. */
+  function settled(): void {
+    const selects = compileFilter([], world.exclude)
+    const journal = world.journal.slice(run?.journalAt)
+    const moving = new Set(journal.filter(({ by }) => by === 'user').map(({ key }) => key))
+    let all = true
+    for (const [key, one] of keys) {
+      const held = members().map(({ store }) => shaOf(store.get(key)))
+      const equal = held.every((sha) => sha === held[0])
+      if (!equal || moving.has(key) || !selects(key)) all = false
+      else {
+        checkOutcome(key, one, held, false)
+        one.agreed = held[0] ?? null
+        one.touched.clear()
+      }
+    }
+    if (all) disturbed = false
+  }
 
   async function quiet(): Promise<void> {
     const { catalog } = world.shared
@@ -277,18 +270,25 @@ export function createOracle(world: World): Oracle {
     disturbed() {
       disturbed = true
     },
-    asked() {
-      asked = true
+    asked(what) {
       disturbed = true
       emptied.clear()
+      if (what === 'held') return
+      // Also by a later run, where a delete failed.
+      for (const one of keys.values()) for (const sha of one.ever) one.removed.add(sha)
+    },
+    catalogLost() {
+      disturbed = true
+      for (const one of keys.values()) one.removed.clear()
     },
     runBegins() {
-      journalAt = world.journal.length
+      run = beginRun(world)
     },
     async runEnds(record, clean) {
-      checkState(record)
       await checkDoubtful()
-      if (clean) checkCounts(record)
+      if (run) checkRun(world, run, record, { clean, fail })
+      const settles = record.request === null && record.mode !== 'plan'
+      if (record.state === 'complete' && settles) settled()
     },
     quiet,
     throwIfBroken() {
@@ -297,9 +297,6 @@ export function createOracle(world: World): Oracle {
     },
   }
 }
-
-/** It was told too late. */
-const isOver = (state: RunRecord['state']) => state !== 'cancelled' && state !== 'failed'
 
 const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')
 const short = (sha: string | null | undefined) => sha?.slice(0, 6) ?? 'nothing'

@@ -181,7 +181,9 @@ async function playRound(director: Director, { planned, events }: Round): Promis
     if ('deed' in event.what) await doDeed(director, event.what)
     else if ('fault' in event.what && event.what.fault === 'catalog-lost') {
       world.count('fault catalog-lost')
-      oracle.disturbed()
+      oracle.catalogLost()
+      for (const worker of world.workers) worker.alive = false
+      world.hire()
       world.shared.empty('second')
       await world.configure()
       machine.trace('the catalog is lost')
@@ -211,7 +213,7 @@ async function end(director: Director): Promise<void> {
   for (let i = 0; i < 3; i++) {
     const record = await director.run()
     if (record.state !== 'held') break
-    oracle.asked()
+    oracle.asked('held')
     world.count('deed approve')
     await director.run({ mode: 'approve', base: record.run })
   }

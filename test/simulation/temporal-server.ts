@@ -73,7 +73,8 @@ export function start(workflow: Workflow, workflowId: string, input: unknown): S
   const execution = begin(workflow, workflowId, input, null)
   return {
     result: execution.result,
-    signal: (name, given) => void deliver(workflowId, name, given),
+    // Who signals what has ended meanwhile is told so, and needs to do nothing.
+    signal: (name, given) => void deliver(workflowId, name, given).catch(() => undefined),
     cancel: () => execution.scope.cancel(),
   }
 }
