@@ -3,9 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createField, type Dataset, type Field, startUp, type Up } from './served.ts'
+import { onTerminal, whyNoTerminal } from './terminal.ts'
 
 let field: Field
 let up: Up
+
+const noTerminal = whyNoTerminal()
 
 beforeAll(async () => {
   field = createField()
@@ -191,6 +194,24 @@ describe('resolving', () => {
     expect(stdout).toContain('not done')
     expect(code).toBe(3)
     expect(at(data.one, 'a')).toBe('edited once more\n')
+  })
+})
+
+describe('the question on a terminal', () => {
+  it.for<[string, string, number, string]>([
+    ['no', 'n\r', 2, 'the conflicts stay open'],
+    ['nothing but Enter', '\r', 2, 'the conflicts stay open'],
+    ['Ctrl-C', '\x03', 130, ''],
+    ['yes', 'y\r', 0, 'decided by largest'],
+  ])('%s', async ([name, keys, code, said], { skip }) => {
+    if (noTerminal) skip(noTerminal)
+    const data = await inConflict(`asked-${name.replaceAll(' ', '-').toLowerCase()}`, ['a', 'b'])
+    const args = ['--config', data.config, '--state', field.state, 'conflicts', 'resolve']
+    const filter = ['--dataset', data.name, '--strategy', 'largest']
+    const found = await onTerminal([...args, ...filter], 'Resolve them so? [y/N]', keys)
+    expect(found.shown).toContain(said)
+    expect(found.code).toBe(code)
+    expect(await inbox(data)).toHaveLength(code === 0 ? 0 : 2)
   })
 })
 
