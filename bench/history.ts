@@ -1,8 +1,9 @@
 /**
- * What history costs: runs with `history: on` against runs with `history: off`, in pairs, on the
- * same servers. Replicas and vault are in one versitygw, in a process of its own, so that the vault
- * gets its content by the store's own copies; `tidemark up` is running. Each pair begins with a
- * content that no vault has yet: first copy, unchanged re-sync, and an update of every object.
+ * What history costs: runs with `history: on`, and with `native`, against runs with `history: off`,
+ * together, on the same servers. Replicas and vault are in one versitygw, in a process of its own, so
+ * that the vault gets its content by the store's own copies; of the destinations only that of
+ * `native` keeps versions. `tidemark up` is running. Each round begins with a content that no vault
+ * has yet: first copy, unchanged re-sync, and an update of every object.
  *
  *     npm run bench -- history [--pairs 5] [--objects 2000] [--latency MS]
  *
@@ -17,7 +18,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  CreateBucketCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { eachLimited } from '../activities/lanes.ts'
 import { type S3Server, startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, spread } from './measure.ts'
@@ -34,12 +40,12 @@ const pairs = Number(values.pairs)
 const objects = Number(values.objects)
 const latencyMs = Number(values.latency)
 const bin = fileURLToPath(new URL('../bin/tidemark.js', import.meta.url))
-const sides = ['on', 'off'] as const
+const sides = ['on', 'native', 'off'] as const
 type Side = (typeof sides)[number]
 
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'))
-  const s3 = await startS3()
+  const s3 = await startS3({ versions: true })
   const client = clientOf(s3)
   try {
     const network = latencyMs > 0 ? await networkTo(s3) : null
@@ -72,7 +78,7 @@ async function networkTo(s3: S3Server): Promise<{ s3: S3Server; process: ChildPr
 
 async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Promise<void> {
   const steps = ['first copy', 'unchanged', 'update'] as const
-  const costs = steps.map((): Record<Side, Cost[]> => ({ on: [], off: [] }))
+  const costs = steps.map((): Record<Side, Cost[]> => ({ on: [], native: [], off: [] }))
   const state = ['--config', join(folder, 'tidemark.yaml'), '--state', join(folder, 'state')]
   for (let pair = 0; pair < pairs; pair++) {
     for (const [i, step] of steps.entries()) {
@@ -86,19 +92,20 @@ async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Pr
     }
   }
   for (const [i, step] of steps.entries()) {
-    const { on, off } = costs[i] as Record<Side, Cost[]>
+    const { off, ...kept } = costs[i] as Record<Side, Cost[]>
     console.log(`${step}, ${objects} × 4 KiB from S3 to S3`)
-    tell('history: on', on)
-    tell('history: off', off)
-    const ratios = on.map(({ wall }, i) => wall / (off[i] as Cost).wall)
-    console.log(`  ${'on / off'.padEnd(14)} ${spread(ratios)}`)
+    for (const side of sides) tell(`history: ${side}`, (costs[i] as Record<Side, Cost[]>)[side])
+    for (const [side, some] of Object.entries(kept)) {
+      const ratios = some.map(({ wall }, i) => wall / (off[i] as Cost).wall)
+      console.log(`  ${`${side} / off`.padEnd(16)} ${spread(ratios)}`)
+    }
   }
 }
 
 function tell(name: string, costs: Cost[]): void {
   const wall = spread(costs.map((cost) => cost.wall))
   const cpu = spread(costs.map((cost) => cost.cpu))
-  console.log(`  ${name.padEnd(14)} wall ${wall} s   CPU ${cpu} s`)
+  console.log(`  ${name.padEnd(16)} wall ${wall} s   CPU ${cpu} s`)
 }
 
 function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Server): S3Client {
@@ -123,10 +130,17 @@ async function makeConfig(folder: string, s3: S3Server, client: S3Client): Promi
     for (const side of sides) {
       const name = `${side}-${pair}`
       locations[name] = await location(name)
-      datasets.push({ name, source: 'source', destinations: [name], history: side })
+      if (side === 'native') await keepVersions(client, name)
+      const history = side === 'native' ? { content: side } : side
+      datasets.push({ name, source: 'source', destinations: [name], history })
     }
   }
   writeFileSync(join(folder, 'tidemark.yaml'), JSON.stringify({ vault, locations, datasets }))
+}
+
+async function keepVersions(client: S3Client, Bucket: string): Promise<void> {
+  const VersioningConfiguration = { Status: 'Enabled' } as const
+  await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
 }
 
 async function writeSource(client: S3Client): Promise<void> {

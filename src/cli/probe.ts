@@ -52,6 +52,8 @@ export async function probeLocation(
     connector = await openConnector(name, resolved, { concurrency: 4, partBytes })
     const reached = await probeReads(connector, options.type, settings, say)
     sayTraits(connector, say)
+    if (settings.versions && !connector.versions)
+      say('versions', 'not kept', `it has none: ${falls}`)
     if (settings.probe && reached) await probeWrites(connector, options.type, settings, say)
   } catch (error) {
     if (settings.signal.aborted) throw error
@@ -82,7 +84,7 @@ async function probeReads(
   })
   const entry = listed.value
   // What is written now tells more than what may be older than the bucket's versioning.
-  const told = versions && !probe
+  const told = versions && connector.versions && !probe
   if (!entry) {
     if (listed.ok) say('read', 'not tried', 'it is empty')
     if (listed.ok && told) say('versions', 'not tried', 'it is empty')
@@ -102,6 +104,8 @@ async function probeReads(
   return true
 }
 
+const falls = 'what is replaced goes to the vault, unless another replica keeps it'
+
 async function probeVersions(
   connector: Connector,
   { key, token }: Entry,
@@ -111,12 +115,10 @@ async function probeVersions(
   const kept = await tried('versions', type, signal, silent, (signal) =>
     connector.versions ? connector.versions.keep(key, token, { signal }) : Promise.resolve(null),
   )
-  const falls = 'what is replaced goes to the vault, unless another replica keeps it'
   const moved = isCode(kept.error, 'changed-meanwhile', 'not-found')
   if (moved) say('versions', 'not tried', `${key} changed meanwhile`)
   else if (!kept.ok) sayFailure('versions', kept.error, type, say)
   else if (kept.value) say('versions', 'ok', 'kept by the bucket')
-  else if (!connector.versions) say('versions', 'not kept', `a folder has none: ${falls}`)
   else {
     const next =
       'Turn on the bucket’s versioning, and let Tidemark read versions (S3: s3:GetObjectVersion; ' +
@@ -140,10 +142,8 @@ async function probeWrites(
 ): Promise<void> {
   const key = `${probePrefix}${randomUUID()}`
   try {
-    const how = { type, signal, say }
+    const how = { type, versions, signal, say }
     await probeKey(connector, key, { small: true, ...how })
-    const written = versions ? await connector.stat(key, { signal }) : null
-    if (written) await probeVersions(connector, written, how)
     await probeKey(connector, `${key}-parts`, { small: false, ...how })
   } finally {
     for (const left of [key, `${key}-parts`]) {
@@ -157,9 +157,9 @@ async function probeWrites(
 async function probeKey(
   connector: Connector,
   key: string,
-  how: { small: boolean; type: LocationType; signal: AbortSignal; say: Say },
+  how: { small: boolean; type: LocationType; versions: boolean; signal: AbortSignal; say: Say },
 ): Promise<void> {
-  const { small, type, signal, say } = how
+  const { small, type, versions, signal, say } = how
   const kind = small ? '' : ', in parts'
   const put = (expect: Token | null, fill: number) =>
     tried(
@@ -177,6 +177,7 @@ async function probeKey(
   const now = await connector.stat(key, { signal })
   const second = await put(now?.token ?? null, 3)
   if (!second.value) return sayFailure(`overwrite${kind}`, second.error, type, say)
+  if (small && versions && connector.versions) await probeVersions(connector, second.value, how)
   sayRefused(`overwrite${kind}`, await put(first.value.token, 4), type, say)
   if (!small) return
   const stale = await tried(

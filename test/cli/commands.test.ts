@@ -1,7 +1,9 @@
 /** init, validate, schema and doctor, as processes. */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { Storage } from '@google-cloud/storage'
 import { describe, expect, inject, it } from 'vitest'
 import { makeBucket, s3Client } from '../connectors/s3-world.ts'
 import { folder, run } from './process.ts'
@@ -167,6 +169,37 @@ describe('doctor', () => {
     expect(code).toBe(6)
     expect(states('temporal')).toEqual({ connect: 'failed' })
     expect(states('catalog')).toEqual({ connect: 'failed' })
+  })
+
+  it('says whether buckets keep versions, where history is to be there', async () => {
+    const { endpoint, projectId } = inject('servers').gcs
+    const options = { apiEndpoint: endpoint, projectId, useAuthWithCustomEndpoint: false }
+    const storage = new Storage(options)
+    const bucketOf = async (enabled: boolean) => {
+      const bucket = storage.bucket(`t-${randomUUID()}`)
+      await bucket.create({ versioning: { enabled } })
+      await bucket.file('k').save('content', { resumable: false })
+      return `{ type: gcs, bucket: ${bucket.name}, endpoint: "${endpoint}", anonymous: true }`
+    }
+    const cwd = withConfig(`locations:
+  a: { type: memory, store: a }
+  b: { type: file, path: b }
+  kept: ${await bucketOf(true)}
+  bare: ${await bucketOf(false)}
+datasets:
+  - { name: good, source: a, destinations: [kept], history: { content: native } }
+  - { name: poor, source: b, destinations: [bare], history: { content: native } }
+`)
+    mkdirSync(join(cwd, 'b'))
+    for (const args of [[], ['--probe']]) {
+      const { code, states } = await doctor(args, cwd)
+      expect(code).toBe(0)
+      expect(states('kept')).toMatchObject({ versions: 'ok' })
+      expect(states('bare')).toMatchObject({ versions: 'not kept' })
+      expect(states('b')).toMatchObject({ versions: 'not kept' })
+      expect(states('poor')).toEqual({ history: 'not kept' })
+      expect(states('good')).toEqual({})
+    }
   })
 
   it('probes S3, and takes its keys away; wrong keys and no bucket are named', async () => {

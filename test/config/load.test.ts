@@ -180,6 +180,7 @@ dataset: { name: d, source: a, destinations: [b], direction: two_way }
     ['{ vault: off }', { content: 'off' }],
     ['{ vault: on }', { content: 'vault' }],
     ['{ content: off, versions: 3 }', { content: 'off', versions: 3, keepMs: 90 * day }],
+    ['{ content: native }', { content: 'native', when: 'replaced', keepMs: 90 * day }],
     ['{ content: vault, keep: 12h }', { content: 'vault', keepMs: day / 2 }],
     ['{ when: agreed, keep: forever }', { content: 'vault', when: 'agreed', keepMs: null }],
   ])('history: %s', async (written, history) => {
@@ -268,6 +269,18 @@ describe('a warning is given for', () => {
   ])('%s', async (_what, code, dataset, keys) => {
     const yaml = `${places.replace('store: c', `store: c, ${keys}`)}${dataset}\n`
     expect(await warningsOf(yaml)).toEqual([code])
+  })
+
+  it.each([
+    ['folders alone', 'file, path: ./b', ['config-native-without-buckets']],
+    ['a bucket among them', 's3, bucket: b', []],
+  ])('history: native with %s', async (_what, place, codes) => {
+    const yaml = `locations:
+  a: { type: file, path: ./a }
+  b: { type: ${place} }
+dataset: { name: d, source: a, destinations: [b], history: { content: native } }
+`
+    expect(await warningsOf(yaml)).toEqual(codes)
   })
 
   it('a secret in plain text, which is not shown', async () => {
