@@ -1,7 +1,7 @@
 /**
  * What history costs: runs with `history: on`, and with `native`, against runs with `history: off`,
- * together, on the same servers. Replicas and vault are in one versitygw, in a process of its own, so
- * that the vault gets its content by the store's own copies; of the destinations only that of
+ * together, on the same servers. Replicas and vault are in one versitygw, in a process of its own,
+ * so that the vault gets its content by the store's own copies; of the destinations only that of
  * `native` keeps versions. `tidemark up` is running. Each round begins with a content that no vault
  * has yet: first copy, unchanged re-sync, and an update of every object.
  *
