@@ -107,7 +107,6 @@ async function connected<T>(
     } catch (error) {
       const lost = error instanceof ServerGone || isConnectionLost(error)
       if (!lost || context.signal.aborted) throw error
-      if (session.server !== null) await checkRoom(context.state)
       context.output.note('Temporal does not answer any more; looking for it')
       await session.reconnect()
     } finally {
@@ -138,6 +137,8 @@ async function untilEnded(
   outcome.catch(() => undefined)
   try {
     while (!ended) {
+      // Temporal tries again for ever, and says nothing.
+      if (session.server !== null) await checkRoom(context.state)
       const record = await awaitCatalog(signal, () => recordOf(session, dataset, runId))
       if (record && found && !waited && !joins(record, input)) {
         waited = true

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Key } from '../../src/model.ts'
+import type { Key, Strategy } from '../../src/model.ts'
 import { createEngine } from '../engine/engine.ts'
 import { filePlace, type Place } from '../integration/places.ts'
 import {
@@ -80,13 +80,17 @@ export async function unisonVersion(): Promise<string | null> {
   }
 }
 
-export async function playList(list: List): Promise<Played> {
+/** `strategy`: default `manual`, which leaves every conflict as Unison does. */
+export async function playList(
+  list: List,
+  strategy: Strategy = { name: 'manual' },
+): Promise<Played> {
   const theirs = [filePlace(), filePlace()]
   const ours = [filePlace(), filePlace()]
   const archive = mkdtempSync(join(tmpdir(), 'tidemark-unison-'))
   const engine = await createEngine(
     ours.map(({ options }) => options),
-    { rules: ruleOf({ name: 'manual' }) },
+    { rules: ruleOf(strategy) },
   )
   const played: Played = { compared: 0, conflicts: 0, differences: [] }
   const apart = new Set<Key>()

@@ -87,7 +87,10 @@ export async function kill(
       default:
         tell(victim, program.signal(victim, 'SIGKILL'))
     }
-    await pause(4_000 + dice.below(16_000), signal)
+    // A slow machine takes longer to be up again: something must get done in between.
+    const began = performance.now()
+    await program.ask(['status'])
+    await pause(3_000 + dice.below(12_000) + 3 * (performance.now() - began), signal)
   }
 }
 
