@@ -20,13 +20,14 @@ const OF_THE_REPLICA: ReadonlySet<StoreCode> = new Set(['unauthenticated', 'root
 
 /**
  * Puts what it learns into the observations. `final`: what still can't be told is unknown in this
- * run. One key's failure is that key's (I5): it becomes unknown, and its outcome says why. Throws
- * the StoreError of a replica that fails as a whole: by its code, or since no key gets an answer.
+ * run. `onRead`: so many bytes were read for it. One key's failure is that key's (I5): it becomes
+ * unknown, and its outcome says why. Throws the StoreError of a replica that fails as a whole: by
+ * its code, or since no key gets an answer.
  */
 export async function learn(
   context: RunContext,
   needs: Need[],
-  options: { final: boolean; signal: AbortSignal },
+  options: { final: boolean; signal: AbortSignal; onRead?: (bytes: number) => void },
 ): Promise<void> {
   const asked = needs.flatMap(({ one, decision }) =>
     decision.kind === 'need-digest' ? decision.replicas.map((replica) => ({ one, replica })) : [],
@@ -44,7 +45,7 @@ export async function learn(
     }
     try {
       const entry = await patiently(options.signal, () =>
-        learnOne(connector, one.key, observation.entry, options.signal),
+        learnOne(connector, one.key, observation.entry, options),
       )
       one.observations[at] = { kind: 'entry', entry }
       silent.delete(replica)
@@ -77,7 +78,7 @@ async function learnOne(
   connector: Connector,
   key: Key,
   entry: Entry,
-  signal: AbortSignal,
+  { signal, onRead }: { signal: AbortSignal; onRead?: (bytes: number) => void },
 ): Promise<Entry> {
   const stat = await connector.stat(key, { signal })
   if (stat === null || stat.token.id !== entry.token.id) {
@@ -90,5 +91,6 @@ async function learnOne(
   const metadata = entry.metadata === undefined && stat.metadata !== undefined
   if (more || metadata) return known
   const digests = await digestsByReading(connector, key, known.token, signal)
+  onRead?.(known.size)
   return { ...known, digests }
 }

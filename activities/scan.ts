@@ -50,6 +50,8 @@ interface Scan {
   open: OpenConflicts
   /** Those of them that this page has. */
   shown: Set<Key>
+  /** Bytes that were read to be compared. */
+  read: number
 }
 
 export async function scanPage(
@@ -96,7 +98,7 @@ async function scanOnce(
   const moment: Moment = { run: record.run, from, to: deps.clock() }
   const open = openConflictsOf(catalog, dataset.name, range, record.request !== null)
   const shown = new Set<Key>()
-  const scan: Scan = { deps, context, range, moment, attempt, open, shown }
+  const scan: Scan = { deps, context, range, moment, attempt, open, shown, read: 0 }
   const listings = record.request === null ? listingsOf(context, range, attempt.signal) : []
   const cut = deps.rangeKeys?.cut ?? rangeKeysCut
   const batchKeys = Math.min(listPageKeys, cut, dataset.batchSize)
@@ -300,7 +302,11 @@ async function decideLater(scan: Scan, undecided: TalliedKey[], found: Tally): P
       else left.push(one)
     }
     const final = round >= 2 * scan.context.replicas.length
-    await learn(scan.context, needs, { final, signal: scan.attempt.signal })
+    const onRead = (bytes: number) => {
+      scan.read += bytes
+      scan.attempt.tell({ hashed: scan.read })
+    }
+    await learn(scan.context, needs, { final, signal: scan.attempt.signal, onRead })
   }
 }
 

@@ -42,10 +42,10 @@ export function showProgress(
     async show(record) {
       if (json || record.state !== 'running') return
       if (!announced) announce(record)
-      const { phase, sending } = ask(record)
+      const { phase, sending, hashed } = ask(record)
       const tellsPause = phase?.paused === true && !paused
       paused = phase?.paused ?? paused
-      const moved = { sending, speed: speed(record.counts.bytes + sending) }
+      const moved = { sending, hashed, speed: speed(record.counts.bytes + sending) }
       const line = lineOf(record, phase, moved, performance.now() - begun)
       if (stderr.isTTY) {
         stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns || 100) - 1)}`)
@@ -67,11 +67,13 @@ interface Whereabouts {
   phase: Progress | null
   /** Bytes of large objects that are on their way: their counts come when they are whole. */
   sending: number
+  /** Bytes that were read to be compared, as after a folder was copied to another place. */
+  hashed: number
 }
 
 /** Asked in the background. */
 function whereabouts({ temporal }: ServedSession): (record: RunRecord) => Whereabouts {
-  const latest: Whereabouts = { phase: null, sending: 0 }
+  const latest: Whereabouts = { phase: null, sending: 0, hashed: 0 }
   let askedAt = performance.now()
   return ({ workflowId }) => {
     if (performance.now() - askedAt > askEveryMs) {
@@ -87,28 +89,29 @@ function whereabouts({ temporal }: ServedSession): (record: RunRecord) => Wherea
         latest.phase = said
       })
       ask(
-        () => sendingIn(temporal, workflowId),
-        (said) => {
-          latest.sending = said
-        },
+        () => beatsOf(temporal, workflowId),
+        (said) => Object.assign(latest, said),
       )
     }
     return latest
   }
 }
 
-/** By the heartbeats of the run's activities and of its ranges'. */
-async function sendingIn({ client }: TemporalClient, workflowId: string): Promise<number> {
+type Beat = Pick<Whereabouts, 'sending' | 'hashed'>
+
+/** The heartbeats of the run's activities and of its ranges', together. */
+async function beatsOf({ client }: TemporalClient, workflowId: string): Promise<Beat> {
   const describe = async (id: string) => (await client.workflow.getHandle(id).describe()).raw
   const run = await describe(workflowId)
   const ranges = await Promise.all(
     (run.pendingChildren ?? []).map((child) => describe(child.workflowId ?? '')),
   )
   const activities = [run, ...ranges].flatMap(({ pendingActivities }) => pendingActivities ?? [])
-  const beats = activities.flatMap(({ heartbeatDetails }) => heartbeatDetails?.payloads ?? [])
-  return beats
-    .map((beat) => defaultPayloadConverter.fromPayload<{ sending?: number } | null>(beat))
-    .reduce((sum, beat) => sum + (beat?.sending ?? 0), 0)
+  const beats = activities
+    .flatMap(({ heartbeatDetails }) => heartbeatDetails?.payloads ?? [])
+    .map((beat) => defaultPayloadConverter.fromPayload<Partial<Beat> | null>(beat))
+  const sumOf = (name: keyof Beat) => beats.reduce((sum, beat) => sum + (beat?.[name] ?? 0), 0)
+  return { sending: sumOf('sending'), hashed: sumOf('hashed') }
 }
 
 /** Bytes a second over the last few seconds; null: too early to say. */
@@ -128,13 +131,14 @@ function createSpeed(): (bytes: number) => number | null {
 function lineOf(
   { counts, dataset, mode, base }: RunRecord,
   phase: Progress | null,
-  moved: { sending: number; speed: number | null },
+  moved: Beat & { speed: number | null },
   ms: number,
 ): string {
   const speed = moved.speed ? `, ${bytes(Math.round(moved.speed))}/s` : ''
   const parts = base === null ? [`${count(counts.scanned, 'key')} scanned`] : []
   if (mode === 'plan') parts.push(`${count(counts.planned, 'key')} to change`)
   else parts.push(`${counts.puts.toLocaleString('en-US')} written (${bytes(counts.bytes)}${speed})`)
+  if (moved.hashed > 0) parts.push(`${bytes(moved.hashed)} read to be compared`)
   if (moved.sending > 0) parts.push(`${bytes(moved.sending)} on the way`)
   if (counts.deletes > 0) parts.push(`${counts.deletes.toLocaleString('en-US')} deleted`)
   if (counts.failed > 0) parts.push(`${counts.failed.toLocaleString('en-US')} failed`)

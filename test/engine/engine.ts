@@ -58,6 +58,8 @@ export interface RunOptions {
   beforeDeletes?: (run: number) => Promise<void> | void
   /** Called by the fence: immediately before each write that counts, and before each commit. */
   atFence?: (lane: string) => Promise<void>
+  /** What an attempt says of where it stands. */
+  tell?: Attempt['tell']
   /** Asked at every fence: true kills the worker there. Its step is done again, by another one. */
   kills?: () => boolean
   /** Aborted: the run is cancelled. */
@@ -106,7 +108,7 @@ export async function createEngine(
   async function attempt(
     run: number,
     lane: string,
-    { signal = new AbortController().signal, atFence, kills }: RunOptions = {},
+    { signal = new AbortController().signal, atFence, kills, tell }: RunOptions = {},
     again = false,
   ): Promise<Attempt> {
     const number = await catalog.claim(run, lane)
@@ -117,7 +119,7 @@ export async function createEngine(
       await atFence?.(lane)
       if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
     }
-    return { signal, number, lane, again, fence, tell: () => undefined }
+    return { signal, number, lane, again, fence, tell: tell ?? (() => undefined) }
   }
 
   let executions = 0

@@ -42,3 +42,16 @@ test('I3: a folder that became a link deletes nothing, on whatever page its keys
   expect((await engine.catalog.runReplicas(run.run))[0]).toMatchObject({ gone: 0 })
   expect(memoryStore('b').names()).toEqual(names)
 })
+
+test('a folder that was copied to another place tells how much of it is read again', async () => {
+  const [one, two] = [join(home, 'one'), join(home, 'two')]
+  for (const root of [one, two]) {
+    mkdirSync(root)
+    for (let i = 0; i < 5; i++) writeFileSync(join(root, `${i}`), 'x'.repeat(100))
+  }
+  engine = await createEngine([one, two].map((path) => ({ type: 'file' as const, path })))
+  const told: number[] = []
+  const run = await engine.run({ tell: ({ hashed }) => void (hashed && told.push(hashed)) })
+  expect(run.counts).toMatchObject({ puts: 0, adopted: 10 })
+  expect(told).toEqual(Array.from({ length: 10 }, (_, i) => 100 * (i + 1)))
+})
