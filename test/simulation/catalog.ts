@@ -11,6 +11,8 @@ export interface Shared {
   catalog: Catalog
   /** As on its first day. */
   empty(id: string): void
+  /** Which versions of buckets are said to be content of these digests. */
+  noted(sha256: string, md5: string): { vault: string; key: string; version: string }[]
   /** All of its rows, as text. */
   dump(): string
   close(): Promise<void>
@@ -36,6 +38,10 @@ export async function openShared(clock: () => number): Promise<Shared> {
   const clear = wiped.map((name) => database.prepare(`delete from ${name}`))
   const reset = database.prepare('update counters set value = ? where name = ?')
   const name = database.prepare('update catalog_version set id = ?')
+  const noted = database.prepare(
+    `select vault, place from vault_objects
+     where vault like 'native:%' and state = 'kept' and (name like '%/' || ? or md5 = ?)`,
+  )
   const live = database.prepare('update datasets set live = 0')
   return {
     catalog,
@@ -46,6 +52,11 @@ export async function openShared(clock: () => number): Promise<Shared> {
       live.run()
       name.run(id)
       database.exec('commit')
+    },
+    noted(sha256, md5) {
+      return noted
+        .all(sha256, md5)
+        .map(({ vault, place }) => ({ vault: String(vault), ...JSON.parse(String(place)) }))
     },
     dump() {
       const rowsOf = (name: string) => database.prepare(`select * from ${name}`).all()

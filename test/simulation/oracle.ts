@@ -120,6 +120,11 @@ export function createOracle(world: World): Oracle {
   }
 
   function inVault(entry: MemoryEntry, sha: string): boolean {
+    const isKept = world.shared.noted(sha, md5Of(entry)).some(({ vault, key, version }) => {
+      const at = world.replicas.find(({ name }) => vault.startsWith(`native:memory:${name}/`))
+      return shaOf(at?.store.versions.get(key)?.get(version) ?? null) === sha
+    })
+    if (isKept) return true
     return world.vault.names().some((name) => {
       if (name.includes(`/${sha}-`)) return true
       return name.includes('/md5/') && name.includes(`/${md5Of(entry)}-`)

@@ -107,6 +107,11 @@ export async function createWorld(
   world.replicas = scenario.kinds.map((kind, i) =>
     createReplica(i, kind, scenario.pageKeys, context),
   )
+  if (scenario.dataset.history.content === 'native') {
+    // One bucket among them may keep none, as folders do.
+    const buckets = world.replicas.filter(({ kind }) => ['s3', 'gcs', 'azure'].includes(kind))
+    for (const { store, index } of buckets) store.versioned = (scenario.seed + index) % 3 > 0
+  }
   world.vault.clock = machine.now
   world.vault.id = 'vault'
   world.vault.faults.push(async ({ operation, when }) => {
