@@ -167,7 +167,7 @@ async function removeAll(sweeping: Sweeping, vault: string, claimed: VaultObject
     options.signal.throwIfAborted()
     const some = claimed.slice(at, at + transfersMax)
     const gone = await Promise.all(
-      some.map((object) => isNative(vault) || remove(sweeping, keyOf(object))),
+      some.map(async (object) => isNative(vault) || (await remove(sweeping, keyOf(object)))),
     )
     const removed = some.filter((_, i) => gone[i])
     await parts.catalog.forgetSwept(vault, removed)
