@@ -23,6 +23,8 @@ export function rcloneJudge(rclone: string, servers: Servers, folder: string) {
   return async (one: Place, other: Place): Promise<Letters> => {
     const args = ['check', remoteOf(one), remoteOf(other), '--download', '--combined', '-']
     const options = ['--config', config, '--exclude', '/.tidemark/**', '--retries', '1', '--quiet']
+    // Else it takes the two Unicode forms of a name for one key, and compares one of them.
+    options.push('--no-unicode-normalization')
     const { stdout, stderr } = await run(rclone, [...args, ...options])
     const lines = stdout.split('\n').filter((line) => line !== '')
     if (lines.length === 0 && stderr !== '') throw new Error(`rclone check: ${stderr}`)
