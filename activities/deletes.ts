@@ -97,7 +97,8 @@ async function doubtsOf(catalog: Catalog, record: RunRecord): Promise<Doubts> {
   for (const { replica, seen, gone } of isAskedFor(record)
     ? []
     : await scannedBy(catalog, record)) {
-    if (gone > 1 && (seen === 0 || (await wasEmptied(catalog, record, replica)))) {
+    const isEmpty = seen === 0 && gone > 1
+    if (isEmpty || (gone > 0 && (await wasEmptied(catalog, record, replica)))) {
       emptied.add(replica)
     }
   }
@@ -122,8 +123,9 @@ async function wasEmptied(catalog: Catalog, record: RunRecord, replica: string):
       const scanned = await scannedBy(catalog, one)
       const then = scanned.find((each) => each.replica === replica && each.state === 'ok')
       if (then === undefined) continue
-      if (one.state !== 'held' || then.gone <= 1) return false
-      if (then.seen === 0) return true
+      // A partial one may have taken its deletes back for another reason.
+      if ((one.state !== 'held' && one.state !== 'partial') || then.gone === 0) return false
+      if (one.state === 'held' && then.seen === 0 && then.gone > 1) return true
     }
     if (page.length < pageItems) return false
     before = page.at(-1)?.run ?? 0

@@ -45,6 +45,12 @@ export function reconcileOneWay(given: Situation, asked: string[]): Decision {
   const destinations = given.seen
     .filter(({ replica }) => replica !== policy.source)
     .map((one) => lookAgain(one, target.head, given))
+  const told = followed(given, destinations, target.head)
+  if ('unknown' in told) return { kind: 'need-digest', replicas: told.unknown }
+  return toTarget(given, source, told.destinations, target)
+}
+
+function toTarget(given: Situation, source: Seen, destinations: Seen[], target: Target): Decision {
   // Under a tombstone, what a destination never held isn't ours to delete: it is an extra.
   const extras = destinations.filter(({ state }) => target.head.content === null && state === 'new')
   const ours = destinations.filter((one) => !extras.includes(one))
@@ -61,6 +67,28 @@ export function reconcileOneWay(given: Situation, asked: string[]): Decision {
 function lookAgain(one: Seen, head: Version, { policy }: Situation): Seen {
   const compared = policy.drift === 'keep' && one.hold?.version.run === head.run
   return compared ? one : asChanged(one)
+}
+
+/**
+ * Who shows the head that the source has left holds that: mostly by a put of ours whose reply was
+ * lost. It is no drift, and no extra.
+ */
+function followed(
+  { row, seen }: Situation,
+  destinations: Seen[],
+  next: Version,
+): { destinations: Seen[] } | { unknown: string[] } {
+  if (!row?.head.content || next.run === row.head.run) return { destinations }
+  const holders = seen.filter((one): one is SeenEntry => isHolder(one))
+  const split = splitByHead(destinations, row.head, holders, seen)
+  if ('unknown' in split) return split
+  const caught = new Set<Seen>(split.caught)
+  return {
+    destinations: destinations.map((one) => {
+      if (!caught.has(one) || !one.entry) return one
+      return { ...one, state: 'behind', hold: { version: row.head, token: one.entry.token } }
+    }),
+  }
 }
 
 // ── the source ──────────────────────────────────────────────────────────────────────────────────

@@ -75,7 +75,7 @@ const weights = {
   twin: 2,
   large: 1,
   empty: 1,
-  'remove-all': 0.2,
+  'remove-all': 1,
 } as const
 
 /** One more thing that a user does. */

@@ -250,6 +250,8 @@ export function createOracle(world: World): Oracle {
     // A loser's own name: nobody's but Tidemark's, until it is agreed.
     if (one.touched.size === 0 && one.agreed === null && one.left === null) return
     const [toucher] = one.touched
+    // What is done at a replica that left the dataset is nobody's business.
+    if (toucher !== undefined && !members().some(({ name }) => name === toucher)) return
     if (direction === 'one-way' && toucher !== members()[0]?.name) return
     const expected = toucher === undefined ? one.agreed : one.left
     if (expected === null && direction === 'one-way' && carriedOn === 'never') return

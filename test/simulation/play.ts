@@ -28,8 +28,8 @@ export interface Director {
   oracle: Oracle
   workflow: typeof SyncDataset
   runs: number
-  /** Something that isn't only users' work happened in this run. */
-  troubled: boolean
+  /** The last run was complete, and nothing else happened while it ran. */
+  clean: boolean
   run(input?: Partial<SyncInput>, events?: Event[]): Promise<RunRecord>
 }
 
@@ -82,7 +82,7 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
     return moved
   })
   const director: Director = {
-    ...{ world, oracle, workflow, runs: 0, troubled: false },
+    ...{ world, oracle, workflow, runs: 0, clean: false },
     async run(given = {}, events = []) {
       const input: SyncInput = {
         dataset: 'data',
@@ -107,6 +107,7 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
       const result = (await world.running.result) as { run: number }
       world.running = null
       world.troubled ||= sumOf(world.troubles.counted) > faults
+      director.clean = !world.troubled && pending.length === 0
       // What didn't come about before the end does so behind it.
       for (const { event } of pending.splice(0)) {
         if ('operation' in event.what) happen(director, event)
@@ -115,6 +116,7 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
       machine.trace(`run ${record.run} is ${record.state} ${JSON.stringify(record.counts)}`)
       await oracle.runEnds(record, !world.troubled && input.mode !== 'plan')
       oracle.throwIfBroken()
+      director.clean &&= record.state === 'complete' && input.mode === 'sync'
       machine.advance(10_000)
       return record
     },
@@ -125,10 +127,12 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
 const sumOf = (counted: Map<string, number>) => [...counted.values()].reduce((a, b) => a + b, 0)
 
 /** At once, between two steps. */
-export function happen({ world, oracle }: Director, { what }: Event): void {
+export function happen(director: Director, { what }: Event): void {
+  const { world, oracle } = director
   const { machine, replicas } = world
   if ('operation' in what) {
     const { operation } = what
+    director.clean = false
     machine.advance(7)
     machine.trace(`user: ${wordsOf(operation)}`)
     oracle.acting(operation)
@@ -178,6 +182,7 @@ async function playRound(director: Director, { planned, events }: Round): Promis
   const { world, oracle } = director
   const { machine } = world
   for (const event of events.filter(({ at }) => at === 0)) {
+    director.clean = false
     if ('deed' in event.what) await doDeed(director, event.what)
     else if ('fault' in event.what && event.what.fault === 'catalog-lost') {
       world.count('fault catalog-lost')
@@ -210,7 +215,8 @@ async function end(director: Director): Promise<void> {
   world.ended = true
   machine.trace('all is calm')
   await machine.idle()
-  for (let i = 0; i < 3; i++) {
+  // What was complete, with nobody's hand in it, is held to more: the very next run does nothing.
+  for (let i = 0; i < 3 && !director.clean; i++) {
     const record = await director.run()
     if (record.state !== 'held') break
     oracle.asked('held')

@@ -94,7 +94,7 @@ export function scenarioOf(seed: number): Scenario {
   if (seed % 5 === 0 && history.content === 'vault') history.content = 'native'
   const scene = createScene(replicas, keys, simulatedPartBytes)
   const calm = dice.below(10) < 3
-  const rounds = dice.pick([1, 1, 1, 2, 2, 3])
+  const rounds = dice.pick([1, 1, 1, 1, 2, 2, 3])
   for (let i = 0; i < rounds; i++) scenario.rounds.push(roundOf(dice, scene, scenario, calm))
   return scenario
 }

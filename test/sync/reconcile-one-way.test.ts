@@ -41,6 +41,9 @@ describe('the source changed: it is the new head', () => {
     [{ A: 'new x', B: 'current' }, 'changed, x: adopt A, put B'],
     // It stands still behind a head that came from elsewhere while two-way, and decides.
     [{ A: 'old', B: 'current' }, 'changed, old: adopt A, put B'],
+    // They had it put, though the reply was lost: no drift.
+    [{ A: 'changed x', B: 'new head' }, 'changed, x: adopt A, put B'],
+    [{ A: 'changed x', B: 'old-changed head' }, 'changed, x: adopt A, put B'],
   ])
 })
 
@@ -49,6 +52,7 @@ describe('the source is gone: a tombstone, unless deletes are never carried on',
     [{ A: 'gone', B: 'current', C: 'old' }, 'deleted, deleted: adopt A, delete B, delete C'],
     [{ A: 'gone', B: 'gone' }, 'deleted, deleted: adopt A, adopt B'],
     [{ A: 'gone', B: 'current', C: 'new x' }, 'deleted, deleted: adopt A, delete B; extra C'],
+    [{ A: 'gone', B: 'current', C: 'new head' }, 'deleted, deleted: adopt A, delete B, delete C'],
     [{ A: 'off', B: 'gone', C: 'current' }, 'behind, head: put B'],
   ])
 
