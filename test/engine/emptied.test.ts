@@ -36,6 +36,14 @@ test('I3: an emptied replica deletes nothing, also when a run has put something 
   expect(memoryStore('a').names()).toEqual(['k1', 'k2', 'k3', 'k4'])
 })
 
+test('I3: nor where conflicts have put all but one of its keys back', async () => {
+  empty('b')
+  for (const key of ['k1', 'k2']) memoryStore('a').put(key, Buffer.from('edited'))
+  expect(await engine.run()).toMatchObject({ state: 'held', counts: { puts: 2, held: 1 } })
+  expect(await engine.run()).toMatchObject({ state: 'held', counts: { deletes: 0, held: 1 } })
+  expect(memoryStore('a').names()).toEqual(['k1', 'k2', 'k3'])
+})
+
 test('I3: what an emptied replica caused is deleted when a person says so, and once', async () => {
   await emptyAndRefill()
   const { run } = await engine.run()

@@ -150,7 +150,11 @@ export function createOracle(world: World): Oracle {
       fail('I3 only users delete', `${key} at ${store.name}: no user ever took it away`)
       return
     }
-    const others = [...emptied].filter(([name, gone]) => name !== store.name && gone.has(key))
+    // One key alone is no emptied replica, as far as the dataset goes.
+    const selects = compileFilter([], world.exclude)
+    const others = [...emptied].filter(([name, gone]) => {
+      return name !== store.name && gone.has(key) && [...gone].filter(selects).length > 1
+    })
     if (others.length > 0 && touched.size === 1) {
       const [name] = others[0] as [string, Set<Key>]
       fail('I3 an emptied replica deletes nothing', `${key} at ${store.name}: ${name} was emptied`)
