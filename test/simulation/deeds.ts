@@ -37,6 +37,9 @@ export async function doDeed(director: Director, what: Deed): Promise<void> {
       return await goBack(director, what)
     case 'gc':
       return await collect(director, what.hours)
+    // Of a run that is under way: between two there is none.
+    case 'cancel':
+    case 'pause':
   }
 }
 

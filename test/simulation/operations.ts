@@ -107,6 +107,10 @@ export function operationOf(dice: Dice, scene: Scene): Operation {
         return { do: 'touch', at, key: known }
       case 'remove-all':
         return { do: 'remove-all', at }
+      case 'create':
+      case 'twin':
+      case 'large':
+      case 'empty':
     }
   }
   switch (kind) {

@@ -79,7 +79,7 @@ async function tryOnce(
   const working = owners.run(worker, () =>
     perform(worker, name, input, { attempt, workflowId, runId, signal: cancelling.signal }),
   )
-  working.then((end) => {
+  void working.then((end) => {
     machine.trace(`end ${mark}: ${'value' in end ? JSON.stringify(end.value) : end.error.message}`)
     if (mishap === null) ended = end
   })
