@@ -44,6 +44,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
   let found = input.resumed?.found ?? false
   const inFlight = new Map<number, Promise<void>>()
   const pausable = createPausable(seen.paused)
+  let told = Promise.resolve()
   setHandler(progress, () => seen)
   setHandler(pause, () => pauseRun(true))
   setHandler(resume, () => pauseRun(false))
@@ -185,11 +186,14 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     for (const range of inFlight.keys()) tell(range)
   }
 
+  /** One after the other, what is so then: a pause that overtook its resume would hold the range
+   *  for ever. */
   function tell(range: number): void {
     const id = `${workflowInfo().workflowId}/${seen.run}/r${range}`
-    const told = getExternalWorkflowHandle(id).signal(seen.paused ? pause : resume)
-    // A range that ended meanwhile needs no telling.
-    told.catch(() => undefined)
+    told = told
+      .then(() => getExternalWorkflowHandle(id).signal(seen.paused ? pause : resume))
+      // A range that ended meanwhile needs no telling.
+      .catch(() => undefined)
   }
 
   function show(phase: Progress['phase']): void {
