@@ -1,11 +1,13 @@
 /** What people do with Tidemark itself, between runs: as the commands do it. */
 import { StoreError } from '../../src/errors.ts'
 import type { Directive, Request } from '../../src/model.ts'
+import { contentNames } from '../../src/sync/content.ts'
 import { sideOf } from '../../src/sync/strategies/choose.ts'
 import { collectVault } from '../../src/vault/collect.ts'
+import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
-import type { Deed } from './scenario.ts'
-import { commandDeps } from './world.ts'
+import { type Deed, nameOf } from './scenario.ts'
+import { commandDeps, type World } from './world.ts'
 
 export async function doDeed(director: Director, what: Deed): Promise<void> {
   const { world, oracle } = director
@@ -28,6 +30,8 @@ export async function doDeed(director: Director, what: Deed): Promise<void> {
     case 'offline':
       world.offline.set(what.at, what.rounds)
       return
+    case 'astray':
+      return await lead(world, what)
     case 'approve':
       return await approve(director)
     case 'decide':
@@ -41,6 +45,13 @@ export async function doDeed(director: Director, what: Deed): Promise<void> {
     case 'cancel':
     case 'pause':
   }
+}
+
+/** Elsewhere, once the catalog knows where it belongs. */
+async function lead(world: World, { at, rounds }: { at: number; rounds: number }): Promise<void> {
+  if ((await world.shared.catalog.getLocation(nameOf(at))) === null) return
+  world.astray.set(at, rounds)
+  await world.configure()
 }
 
 async function approve(director: Director): Promise<void> {
@@ -85,6 +96,7 @@ async function goBack(
   const runs = await catalog.listRuns({ dataset: 'data', limit: 10 })
   const run = runs.filter(({ mode }) => mode !== 'plan')[back]?.run
   if (run === undefined) return
+  if (overwriteLater) oracle.restoring(run, deed === 'undo')
   oracle.asked('anything')
   const more = { prefix: '', overwriteLater }
   const request: Request =
@@ -98,6 +110,7 @@ async function goBack(
 
 async function collect({ world }: Director, hours: number): Promise<void> {
   const { locations, catalog, clock } = commandDeps(world)
+  const before = await keptOf(world)
   world.machine.advance(hours * 3_600_000)
   const options = { type: 'memory', store: 'vault', prefix: '' } as const
   const store = await locations.openOptions('vault', options, null)
@@ -113,4 +126,21 @@ async function collect({ world }: Director, hours: number): Promise<void> {
     if (!(error instanceof StoreError)) throw error
     world.machine.trace(`the collection failed: ${error.code}`)
   })
+  const after = await keptOf(world)
+  const gone = [...before].filter((name) => !after.has(name))
+  if (gone.length > 0) throw new Broken('what is needed is not collected', gone.join(', '))
+}
+
+/** What the vault has of what history and open conflicts need. */
+async function keptOf({ shared: { catalog }, vault }: World): Promise<Set<string>> {
+  const lines = await catalog.linesOfDataset('data', { limit: 1_000 })
+  const open = await catalog.openConflicts({
+    ...{ dataset: 'data', range: { from: null, to: null }, after: null, limit: 1_000 },
+  })
+  const contents = [
+    ...lines.map(({ version }) => version.content),
+    ...open.flatMap(({ conflict }) => conflict.contenders.map(({ content }) => content)),
+  ]
+  const names = contents.flatMap((content) => (content ? contentNames(content.digests) : []))
+  return new Set(names.filter((name) => vault.names().some((one) => one.includes(`/${name}-`))))
 }

@@ -3,12 +3,14 @@
  * when all is quiet. It knows what users did and what lies in the stores, and asks the engine for
  * nothing but its reports.
  */
-import { createHash } from 'node:crypto'
 import type { MemoryEntry } from '../../connectors/memory-store.ts'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
-import type { Key } from '../../src/model.ts'
+import type { Key, RunNumber } from '../../src/model.ts'
 import { compileFilter } from '../../src/sync/filter.ts'
 import { keyProblem } from '../../src/sync/keys.ts'
+import type { SyncInput } from '../../workflows/messages.ts'
+import { createExpectations } from './expectations.ts'
+import { isKept, md5Of } from './kept.ts'
 import type { Operation } from './operations.ts'
 import { beginRun, checkRun, type RunBegun } from './oracle-run.ts'
 import { type Change, type Replica, seenAs, shaOf } from './stores.ts'
@@ -34,7 +36,9 @@ export interface Oracle {
   asked(what: 'anything' | 'held'): void
   /** Nothing that was agreed, or deleted, is known any more. */
   catalogLost(): void
-  runBegins(): void
+  /** `Expectations.restoring` */
+  restoring(run: RunNumber, undo: boolean): void
+  runBegins(input: SyncInput): void
   runEnds(record: RunRecord, clean: boolean): Promise<void>
   /** When nothing more was to be done. */
   quiet(): Promise<void>
@@ -70,6 +74,7 @@ export function createOracle(world: World): Oracle {
     broken.push(new Broken(promise, words))
     world.machine.trace(`BROKEN ${promise}: ${words}`)
   }
+  const expectations = createExpectations(world, fail)
 
   function known(key: Key): Known {
     const fresh = { touched: new Set<string>(), left: null, agreed: null }
@@ -84,7 +89,8 @@ export function createOracle(world: World): Oracle {
     const one = known(key)
     one.touched.add(store.name)
     one.left = shaOf(to)
-    if (before) one.removed.add(shaOf(before) as string)
+    // At a replica that left the dataset nobody says anything of its keys.
+    if (before && world.members.has(store.index)) one.removed.add(shaOf(before) as string)
     if (to) one.ever.add(shaOf(to) as string)
     if (to && emptying === null) emptied.delete(store.name)
   }
@@ -112,23 +118,11 @@ export function createOracle(world: World): Oracle {
         return entry?.bytes.length === before?.bytes.length && shaOf(entry) === was
       }),
     )
-    if (elsewhere || inVault(before as MemoryEntry, was)) return
+    if (elsewhere || isKept(world, before as MemoryEntry)) return
     const words = `${key} at ${store.name}: its content was nowhere else`
     if (world.scenario.dataset.history.content !== 'off') fail('I2 no content is lost', words)
     // Without history, what was agreed once may go: the run's lines will tell.
     else if (before) doubtful.push({ key, names: [was, md5Of(before)], words })
-  }
-
-  function inVault(entry: MemoryEntry, sha: string): boolean {
-    const isKept = world.shared.noted(sha, md5Of(entry)).some(({ vault, key, version }) => {
-      const at = world.replicas.find(({ name }) => vault.startsWith(`native:memory:${name}/`))
-      return shaOf(at?.store.versions.get(key)?.get(version) ?? null) === sha
-    })
-    if (isKept) return true
-    return world.vault.names().some((name) => {
-      if (name.includes(`/${sha}-`)) return true
-      return name.includes('/md5/') && name.includes(`/${md5Of(entry)}-`)
-    })
   }
 
   async function checkDoubtful(): Promise<void> {
@@ -267,7 +261,8 @@ export function createOracle(world: World): Oracle {
   return {
     acting(operation) {
       emptying = null
-      if (operation.do !== 'remove-all') return
+      // In the middle of a run, that may find it empty of less.
+      if (operation.do !== 'remove-all' || world.running) return
       const replica = world.replicas[operation.at]
       const held = replica?.store.names().filter((name) => known(name).agreed !== null) ?? []
       if (!replica || held.length < 2) return
@@ -277,27 +272,34 @@ export function createOracle(world: World): Oracle {
     changed(change) {
       if (change.by === 'user') userChanged(change)
       else tidemarkChanged(change)
+      expectations.changed(change)
     },
     disturbed() {
       disturbed = true
+      expectations.forget()
     },
     asked(what) {
       disturbed = true
       emptied.clear()
+      expectations.forget()
       if (what === 'held') return
       // Also by a later run, where a delete failed.
       for (const one of keys.values()) for (const sha of one.ever) one.removed.add(sha)
     },
     catalogLost() {
       disturbed = true
+      expectations.forget()
       for (const one of keys.values()) one.removed.clear()
     },
-    runBegins() {
+    restoring: expectations.restoring,
+    runBegins(input) {
       run = beginRun(world)
+      expectations.runBegins(input)
     },
     async runEnds(record, clean) {
       await checkDoubtful()
       if (run) checkRun(world, run, record, { clean, fail })
+      expectations.runEnds(record)
       const settles = record.request === null && record.mode !== 'plan'
       if (record.state === 'complete' && settles) settled()
     },
@@ -309,7 +311,6 @@ export function createOracle(world: World): Oracle {
   }
 }
 
-const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')
 const short = (sha: string | null | undefined) => sha?.slice(0, 6) ?? 'nothing'
 
 function wordsOf(places: Replica[], key: Key): string {

@@ -95,26 +95,29 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
         ...given,
       }
       director.runs++
-      oracle.runBegins()
-      world.troubled = false
+      oracle.runBegins(input)
       world.cancelled = false
+      // What a plan was made of is what it is applied to.
+      if (input.mode !== 'apply') Object.assign(world, { troubled: false, disturbed: false })
       const id = given.request !== undefined && input.mode === 'sync' ? 'keys/data' : 'sync/data'
       if (isOpen(id)) throw new Error(`${id} is open`)
       machine.trace(`run ${director.runs}: ${input.mode}`)
       pending = events.map((event) => ({ at: machine.steps + event.at, event }))
-      const faults = sumOf(world.troubles.counted)
+      const [faults, hard] = faultsOf(world)
       world.running = start(workflow as never, id, input)
       const result = (await world.running.result) as { run: number }
       world.running = null
-      world.troubled ||= sumOf(world.troubles.counted) > faults
+      const [faultsNow, hardNow] = faultsOf(world)
+      world.troubled ||= faultsNow > faults
+      world.disturbed ||= hardNow > hard
       director.clean = !world.troubled && pending.length === 0
+      const record = (await world.shared.catalog.getRun(result.run)) as RunRecord
+      machine.trace(`run ${record.run} is ${record.state} ${JSON.stringify(record.counts)}`)
+      await oracle.runEnds(record, !world.troubled && input.mode !== 'plan')
       // What didn't come about before the end does so behind it.
       for (const { event } of pending.splice(0)) {
         if ('operation' in event.what) happen(director, event)
       }
-      const record = (await world.shared.catalog.getRun(result.run)) as RunRecord
-      machine.trace(`run ${record.run} is ${record.state} ${JSON.stringify(record.counts)}`)
-      await oracle.runEnds(record, !world.troubled && input.mode !== 'plan')
       oracle.throwIfBroken()
       director.clean &&= record.state === 'complete' && input.mode === 'sync'
       machine.advance(10_000)
@@ -124,7 +127,14 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
   return director
 }
 
-const sumOf = (counted: Map<string, number>) => [...counted.values()].reduce((a, b) => a + b, 0)
+/** How many came about: all, and those that a run can't make good by itself. */
+function faultsOf({ troubles: { counted } }: World): [all: number, hard: number] {
+  const sum = (some: [string, number][]) => some.reduce((total, [, times]) => total + times, 0)
+  const all = [...counted]
+  return [sum(all), sum(all.filter(([kind]) => !mended.includes(kind)))]
+}
+
+const mended = ['reply-lost', 'lost-completion', 'zombie', 'catalog-away']
 
 /** At once, between two steps. */
 export function happen(director: Director, { what }: Event): void {
@@ -138,7 +148,7 @@ export function happen(director: Director, { what }: Event): void {
     oracle.acting(operation)
     if (playOperation(replicas, operation)) {
       world.count(`operation ${operation.do === 'put' ? operation.why : operation.do}`)
-      if (world.running) world.troubled = true
+      if (world.running) Object.assign(world, { troubled: true, disturbed: true })
     }
     return
   }
@@ -158,7 +168,7 @@ export function happen(director: Director, { what }: Event): void {
   machine.trace(`deed ${what.deed}`)
   if (what.deed === 'cancel') {
     world.count('deed cancel')
-    world.cancelled = true
+    Object.assign(world, { cancelled: true, disturbed: true })
     running.cancel()
   }
   if (what.deed === 'pause') {
@@ -190,6 +200,7 @@ async function playRound(director: Director, { planned, events }: Round): Promis
       for (const worker of world.workers) worker.alive = false
       world.hire()
       world.shared.empty('second')
+      world.astray.clear()
       await world.configure()
       machine.trace('the catalog is lost')
     } else happen(director, event)
@@ -199,10 +210,13 @@ async function playRound(director: Director, { planned, events }: Round): Promis
     const plan = await director.run({ mode: 'plan' })
     if (plan.state === 'planned') await director.run({ mode: 'apply', base: plan.run }, later)
   } else await director.run({}, later)
-  for (const [index, rounds] of world.offline) {
-    if (rounds <= 1) world.offline.delete(index)
-    else world.offline.set(index, rounds - 1)
+  for (const away of [world.offline, world.astray]) {
+    for (const [index, rounds] of away) {
+      if (rounds <= 1) away.delete(index)
+      else away.set(index, rounds - 1)
+    }
   }
+  await world.configure()
   oracle.throwIfBroken()
 }
 
@@ -212,6 +226,8 @@ async function end(director: Director): Promise<void> {
   const { machine } = world
   world.troubles.cease()
   world.offline.clear()
+  world.astray.clear()
+  await world.configure()
   world.ended = true
   machine.trace('all is calm')
   await machine.idle()

@@ -14,7 +14,7 @@ import { type Kind, kinds, simulatedPartBytes } from './stores.ts'
 
 /** What goes wrong. `at`: the replica. `ms`: for how long, by the simulation's clock. */
 export type Fault =
-  | { fault: 'reply-lost' | 'cut-read' | 'cut-write' | 'denied'; at: number }
+  | { fault: 'reply-lost' | 'cut-read' | 'cut-write' | 'denied' | 'rotten-read'; at: number }
   | { fault: 'throttled'; at: number; times: number }
   | { fault: 'outage' | 'no-space' | 'root-missing'; at: number; ms: number }
   | { fault: 'listing-fails' | 'listing-repeats' | 'listing-reorders'; at: number }
@@ -35,6 +35,8 @@ export type Deed =
   /** Out of the config, or in again. The first replica stays. */
   | { deed: 'leave' | 'join'; at: number }
   | { deed: 'offline'; at: number; rounds: number }
+  /** Its location leads elsewhere: a mount that is gone, a bucket of the same name. */
+  | { deed: 'astray'; at: number; rounds: number }
   | { deed: 'approve' }
   /** Decides an open conflict: the nth side of it. */
   | { deed: 'decide'; nth: number; side: number }
@@ -193,7 +195,7 @@ function faultOf(dice: Dice, replicas: number): Fault {
     case 2:
       return { fault: 'reply-lost', at }
     case 3:
-      return { fault: dice.pick(['cut-read', 'cut-write', 'denied']), at }
+      return { fault: dice.pick(['cut-read', 'cut-write', 'denied', 'rotten-read']), at }
     case 4:
       return { fault: 'throttled', at, times: 1 + dice.below(6) }
     case 5:
@@ -230,7 +232,7 @@ function deedOf(dice: Dice, { kinds: places, keys }: Scenario, steps: number): E
   const at = dice.below(places.length)
   const later = 1 + dice.below(steps)
   const overwriteLater = dice.below(2) === 0
-  switch (dice.below(10)) {
+  switch (dice.below(11)) {
     case 0:
       return { at: later, what: { deed: 'cancel' } }
     case 1:
@@ -248,7 +250,9 @@ function deedOf(dice: Dice, { kinds: places, keys }: Scenario, steps: number): E
     case 7:
       return { at: 0, what: { deed: 'undo', back: dice.below(2), overwriteLater } }
     case 8:
-      return { at: 0, what: { deed: 'gc', hours: dice.below(3) } }
+      return { at: 0, what: { deed: 'gc', hours: dice.pick([0, 2]) } }
+    case 9:
+      return { at: 0, what: { deed: 'astray', at, rounds: 1 + dice.below(2) } }
     default:
       return { at: 0, what: { deed: 'approve' } }
   }

@@ -1,6 +1,7 @@
 /**
  * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W]`: seeds from
  * `--from` (1) on, in child processes; `--seed` plays one, and tells it. Exit 1 where any fails.
+ * `--mutants`: how many seeds it takes to find each bug that is put in; exit 1 where one isn't.
  */
 import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
@@ -94,8 +95,13 @@ if (import.meta.main) {
       minutes: { type: 'string' },
       from: { type: 'string', default: '1' },
       workers: { type: 'string', default: '2' },
+      mutants: { type: 'boolean', default: false },
     },
   })
+  if (values.mutants) {
+    const { tellMutants } = await import('./mutant-hunt.ts')
+    process.exit((await tellMutants(Number(values.workers), console.log)) ? 0 : 1)
+  }
   const began = performance.now()
   const sum = await simulate({
     from: Number(values.seed ?? values.from),

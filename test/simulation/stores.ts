@@ -30,6 +30,8 @@ export interface Replica {
   windows: Map<Key, number>
   /** Key and token of what a listing, a stat or a read has shown to Tidemark. */
   shown: Set<string>
+  /** The key whose next read gives other bytes than those that its digests are of. */
+  rotten: Key | null
   written: WeakMap<MemoryEntry, { by: Change['by']; step: number }>
 }
 
@@ -53,7 +55,7 @@ export function createReplica(
   const name = String.fromCharCode(97 + index)
   const store = memoryStore(name)
   const replica: Replica = {
-    ...{ index, name, kind, store, skew: 0 },
+    ...{ index, name, kind, store, skew: 0, rotten: null },
     windows: new Map(),
     shown: new Set(),
     written: new WeakMap(),
@@ -162,7 +164,13 @@ function obstacle(store: MemoryStore, name: string, folds: boolean): string | nu
 
 function watchStore(replica: Replica, context: StoresContext): void {
   const { store } = replica
-  const { put, remove } = store
+  const { get, put, remove } = store
+  store.get = (name) => {
+    const entry = get(name)
+    if (!entry || name !== replica.rotten) return entry
+    replica.rotten = null
+    return { ...entry, bytes: rottenOf(entry) }
+  }
   store.put = (name, bytes, metadata, digests) => {
     const before = store.get(name)
     const entry = put(name, bytes, metadata, digests)
@@ -230,6 +238,12 @@ function playAt({ store, kind }: Replica, operation: Operation): boolean {
       store.put(key, there.bytes)
       return false
   }
+}
+
+/** Where no digest is known, nobody could notice. */
+function rottenOf({ bytes, digests }: MemoryEntry): Buffer {
+  const known = Object.keys(digests).length > 0
+  return known ? Buffer.from(bytes.map((byte, i) => (i === 0 ? byte ^ 1 : byte))) : bytes
 }
 
 export const shaOf = (entry: MemoryEntry | null | undefined): string | null =>

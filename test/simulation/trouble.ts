@@ -68,7 +68,7 @@ export function createTroubles(machine: Machine): Troubles {
     cease() {
       armed = []
     },
-    atStore(replica, { when, operation, page }) {
+    atStore(replica, { when, operation, key, page }) {
       const { index, name } = replica
       const fail = (code: Parameters<typeof failure>[0]) => failure(code, name, operation)
       if (when === 'before') {
@@ -76,6 +76,9 @@ export function createTroubles(machine: Machine): Troubles {
         if (bring(['root-missing'], index)) throw fail('root-missing')
         if (bring(['throttled'], index)) throw fail('throttled')
         if (operation !== 'list' && bring(['denied'], index)) throw fail('denied')
+      }
+      if (operation === 'read' && when === 'before' && key !== undefined) {
+        if (bring(['rotten-read'], index)) replica.rotten = key
       }
       if (page) atPage(replica, page)
       if (when === 'chunk' && operation === 'read' && bring(['cut-read'], index)) {

@@ -31,11 +31,15 @@ export interface World {
   members: Set<number>
   exclude: string[]
   offline: Map<number, number>
+  /** Replicas whose location leads to an empty place that isn't theirs; and for how many rounds. */
+  astray: Map<number, number>
   config: Config
   /** The run that goes on now. */
   running: Started | null
   /** Something other than the run itself happened while it ran. */
   troubled: boolean
+  /** And it was something that the run can't make good: users, a person, a store that failed. */
+  disturbed: boolean
   /** A person cancelled the run that goes on. */
   cancelled: boolean
   /** No fault from now on. */
@@ -70,8 +74,9 @@ export async function createWorld(
     members: new Set(scenario.kinds.keys()),
     exclude: scenario.dataset.exclude,
     offline: new Map(),
+    astray: new Map(),
     config: undefined as unknown as Config,
-    ...{ running: null, troubled: false, cancelled: false, ended: false },
+    ...{ running: null, troubled: false, disturbed: false, cancelled: false, ended: false },
     changed: () => undefined,
     unexpected: [],
     counted: new Map(),
@@ -159,17 +164,17 @@ export function commandDeps(world: World) {
   return { catalog: shared.catalog, locations, vault, clock: () => machine.now() }
 }
 
-function configOf({ scenario, members, exclude }: World): Config {
+function configOf({ scenario, members, exclude, astray }: World): Config {
   const { dataset } = scenario
   const names = [...members].sort((a, b) => a - b).map(nameOf)
   const { deletes, concurrency, ...rest } = dataset
   const draft = {
     file: '/tidemark.yaml',
     locations: Object.fromEntries(
-      names.map((name): [string, LocationOptions] => [
-        name,
-        { type: 'memory', store: name, prefix: '' },
-      ]),
+      [...members].map((index): [string, LocationOptions] => {
+        const store = `${nameOf(index)}${astray.has(index) ? '-elsewhere' : ''}`
+        return [nameOf(index), { type: 'memory', store, prefix: '' }]
+      }),
     ),
     catalog: null,
     vault: { type: 'memory', store: 'vault', prefix: '' } as const,
