@@ -1,5 +1,5 @@
 /** Plan items: written by the page, read by state, in the order of their keys. */
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Conflict, Key, Outcome, PlanItem, RunNumber } from '../model.ts'
 import type { Holder, ItemRecord, ItemState } from './catalog.ts'
 import { holds } from './lanes.ts'
@@ -99,10 +99,12 @@ export async function readItems(
   // run for each page.
   const before = rangeNumber === undefined ? sql`1 = 1` : sql`seq < ${end}`
   const bounds = sql`seq > ${after} and ${before}`
-  const each = states.map(
-    (state) => sql`select seq from (select seq from plan_items
-      where run = ${run} and state = ${state} and ${bounds} order by seq limit ${limit}) as one`,
-  )
+  const of = (columns: RawBuilder<unknown>, state: ItemState) => sql<ItemsTable>`
+    select ${columns} from plan_items
+    where run = ${run} and state = ${state} and ${bounds} order by seq limit ${limit}`
+  const [only, ...more] = states as [ItemState, ...ItemState[]]
+  if (more.length === 0) return (await of(sql`*`, only).execute(store.db)).rows.map(decode)
+  const each = states.map((state) => sql`select seq from (${of(sql`seq`, state)}) as one`)
   const { rows } = await sql<ItemsTable>`select * from plan_items
     where run = ${run} and seq in
       (select seq from (${sql.join(each, sql` union all `)}) as found order by seq limit ${limit})
