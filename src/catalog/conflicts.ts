@@ -40,10 +40,14 @@ export async function findConflicts(
   filter: ConflictFilter,
 ): Promise<ConflictRecord[]> {
   const { ids, dataset, key, prefix, kind, states, since, before, limit } = filter
-  if (ids?.length === 0) return []
+  const of = dataset === undefined ? null : await findDataset(store, dataset)
+  if (ids?.length === 0 || of === undefined) return []
   let query = withDataset(store).orderBy('conflicts.id', 'desc').limit(limit)
   if (ids !== undefined) query = query.where('conflicts.id', 'in', ids)
-  if (dataset !== undefined) query = query.where('datasets.name', '=', dataset)
+  // Where a key is named, by the index of keys; else by number, page by page: that index would have
+  // all of the dataset sorted by number for each page.
+  const datasetOf = key === undefined ? sql<number>`conflicts.dataset + 0` : 'conflicts.dataset'
+  if (of !== null) query = query.where(datasetOf, '=', of)
   if (key !== undefined) query = query.where('conflicts.key', '=', key)
   // By characters, in both engines: an upper bound by bytes would have to be made up.
   if (prefix) query = query.where(sql`substr(conflicts.key, 1, length(${prefix}))`, '=', prefix)

@@ -162,6 +162,9 @@ async function tellWhoNeeds(
   const bad = Map.groupBy(checked.bad, ({ name }) => name)
   const badOf = ({ digests }: Content) =>
     contentNames(digests).flatMap((name) => bad.get(name) ?? [])
+  // Once: every object is looked at for it.
+  const natives = (await catalog.vaultSizes()).filter((one) => isNative(one.vault))
+  const vaults = [root.vault, ...natives.map(({ vault }) => vault)]
   for (const dataset of await catalog.datasetNames()) {
     const history = options.historyOf(dataset)
     if (history === null) continue
@@ -172,7 +175,7 @@ async function tellWhoNeeds(
         for (const one of content ? badOf(content) : []) one.neededBy.push({ dataset, key, run })
       }
       const others = kept.filter(({ content }) => content && badOf(content).length === 0)
-      checked.neverKept += await countNeverKept(parts, root, dataset, others)
+      checked.neverKept += await countNeverKept(parts, vaults, dataset, others)
     }
   }
   if (bad.size === 0) return
@@ -183,16 +186,15 @@ async function tellWhoNeeds(
 
 async function countNeverKept(
   { catalog }: Collecting,
-  { vault }: VaultRoot,
+  vaults: string[],
   dataset: string,
   lines: Line[],
 ): Promise<number> {
   const wanted = lines.filter(({ content, head }) => !head && content && content.size > 0)
   const contents = wanted.map(({ content }) => content as Content)
   // At no time: looking isn't relying on it.
-  const others = (await catalog.vaultSizes()).filter((one) => isNative(one.vault))
   const found: VaultObject[][] = contents.map(() => [])
-  for (const one of [vault, ...others.map((other) => other.vault)]) {
+  for (const one of vaults) {
     const here = await catalog.findInVault(one, contents, 0)
     for (const [i, objects] of here.entries()) found[i]?.push(...objects)
   }
