@@ -1,10 +1,15 @@
 /** When all is calm: nothing is left to do, and everything that is kept can be had back. */
+import { digestsOf } from '../../connectors/digests.ts'
+import type { MemoryEntry } from '../../connectors/memory-store.ts'
 import { verifyAudit } from '../../src/audit/verify.ts'
 import { nativeParts } from '../../src/locations.ts'
+import type { Content, Key, Request } from '../../src/model.ts'
+import { compareBytes } from '../../src/sync/content.ts'
+import { compileFilter } from '../../src/sync/filter.ts'
 import { checkVault } from '../../src/vault/check.ts'
 import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
-import { commandDeps } from './world.ts'
+import { commandDeps, type World } from './world.ts'
 
 export async function checkAtEnd(director: Director): Promise<void> {
   const { world, oracle } = director
@@ -25,6 +30,7 @@ export async function checkAtEnd(director: Director): Promise<void> {
   oracle.throwIfBroken()
   await checkRuns(director)
   await checkKept(director)
+  if (world.scenario.seed % 4 === 0) await checkRestored(director)
   const [first] = world.unexpected
   if (first) throw new Broken('errors have codes', String((first as Error).stack))
 }
@@ -59,4 +65,53 @@ async function checkKept({ world }: Director): Promise<void> {
   )
   const bad = checked.bad.filter(({ neededBy }) => neededBy.length > 0)
   if (bad.length > 0) throw new Broken('the vault has what it must', JSON.stringify(bad))
+}
+
+/** Some version that is kept is had back, to the byte, wherever the key can be held. */
+async function checkRestored(director: Director): Promise<void> {
+  const { world, oracle } = director
+  const { catalog } = world.shared
+  const { direction } = world.scenario.dataset
+  const selects = compileFilter([], world.exclude)
+  const lines = await catalog.linesOfDataset('data', { limit: 1_000 })
+  const wanted = lines.filter(({ key, version }) => version.content !== null && selects(key))
+  const line = wanted[world.scenario.seed % Math.max(1, wanted.length)]
+  if (!line || direction === 'one-way' || (await catalog.countOpenConflicts('data')) > 0) return
+  const content = line.version.content as Content
+  if (!(await isKept(world, line.key, content))) return
+  const to = { version: line.version.run, key: line.key }
+  const request: Request = { kind: 'restore', to, prefix: '', overwriteLater: true }
+  oracle.asked('anything')
+  const id = await catalog.createRequest('data', request, 'ada@host', world.machine.now())
+  const plan = await director.run({ mode: 'plan', request: id })
+  const words = `${line.key} of run ${line.version.run}`
+  if (plan.state !== 'planned') {
+    throw new Broken('history restores', `${words}: ${plan.state} ${plan.problem?.code}`)
+  }
+  const applied = await director.run({ mode: 'apply', base: plan.run })
+  world.count('deed restore at the end')
+  if (applied.state !== 'complete') return
+  for (const { index, store, name } of world.replicas) {
+    const entry = store.get(line.key)
+    if (!entry && store.refuses(line.key) !== null) continue
+    const same = entry && compareBytes(content, contentOf(entry)) === 'same'
+    if (same || !world.members.has(index)) continue
+    throw new Broken('history restores', `${words} isn't what ${name} has now`)
+  }
+}
+
+const contentOf = ({ bytes }: MemoryEntry): Content => {
+  return { size: bytes.length, digests: digestsOf(bytes) }
+}
+
+/** By a replica under its key, or by the vault. */
+async function isKept(world: World, key: Key, content: Content): Promise<boolean> {
+  const held = world.replicas.some(({ index, store }) => {
+    const entry = store.get(key)
+    const same = entry && compareBytes(content, contentOf(entry)) === 'same'
+    return same && world.members.has(index)
+  })
+  if (held) return true
+  const vault = await commandDeps(world).vault(world.config)
+  return await vault.has(content, new AbortController().signal)
 }

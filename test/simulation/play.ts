@@ -37,7 +37,7 @@ export async function playScenario(
   scenario: Scenario,
   shared: Shared,
   workflow: typeof SyncDataset,
-  tell?: string[],
+  { tell, digest = false }: { tell?: string[]; digest?: boolean } = {},
 ): Promise<Played> {
   const world = await createWorld(scenario, shared, tell)
   const director = direct(world, workflow)
@@ -52,7 +52,7 @@ export async function playScenario(
   for (const worker of world.workers) worker.alive = false
   const { machine } = world
   await machine.settle()
-  machine.trace(shared.dump())
+  if (digest) machine.trace(shared.dump())
   for (const [kind, times] of world.troubles.counted) {
     world.counted.set(`fault ${kind}`, times)
   }

@@ -16,8 +16,8 @@ registerHooks({
 install()
 
 export interface Simulated {
-  /** `tell`: gets a line of all that happens. */
-  play(scenario: Scenario, tell?: string[]): Promise<Played>
+  /** `tell`: gets a line of all that happens. `digest`: of the catalog, too. */
+  play(scenario: Scenario, options?: { tell?: string[]; digest?: boolean }): Promise<Played>
   close(): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export async function createSimulation(): Promise<Simulated> {
   await import('../../connectors/memory.ts')
   const shared = await machine.drive(openShared(() => Date.now()))
   return {
-    play: (scenario, tell) => playScenario(scenario, shared, syncDataset, tell),
+    play: (scenario, options) => playScenario(scenario, shared, syncDataset, options),
     close: () => shared.close(),
   }
 }

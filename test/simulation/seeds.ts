@@ -11,6 +11,8 @@ export interface Batch {
   many: number
   /** With a promise that can't be kept. */
   canary?: boolean
+  /** Also of the catalog's rows at the end. */
+  digest?: boolean
 }
 
 export interface Failure {
@@ -36,12 +38,12 @@ export interface Report {
 
 const nothing = { runs: 0, steps: 0, cpuMs: 0, counted: [] }
 
-async function play({ from, many, canary = false }: Batch): Promise<Report> {
+async function play({ from, many, canary = false, digest = false }: Batch): Promise<Report> {
   const counted = new Map<string, number>()
   const report: Report = { ...nothing, seeds: many, digests: [], failures: [] }
   const cpu = process.cpuUsage()
   for (let seed = from; seed < from + many; seed++) {
-    const played = await simulation.play({ ...scenarioOf(seed), canary })
+    const played = await simulation.play({ ...scenarioOf(seed), canary }, { digest })
     report.digests.push(played.digest)
     report.runs += played.runs
     report.steps += played.steps
@@ -60,7 +62,7 @@ async function failureOf(scenario: Scenario, promise: string): Promise<Failure> 
     return (await simulation.play(candidate)).broken?.promise === promise
   })
   const story: string[] = []
-  const { broken } = await simulation.play(shrunk, story)
+  const { broken } = await simulation.play(shrunk, { tell: story })
   return { seed, promise, words: broken?.words ?? '', scenario, shrunk, story: story.slice(0, -1) }
 }
 

@@ -77,7 +77,7 @@ async function digestsOf(from: number, many: number, canary = false): Promise<Re
   const child = fork(new URL('./seeds.ts', import.meta.url))
   return await new Promise((done, fail) => {
     child.on('message', (message: 'ready' | Report) => {
-      if (message === 'ready') child.send({ from, many, canary })
+      if (message === 'ready') child.send({ from, many, canary, digest: true })
       else {
         child.disconnect()
         done(message)
