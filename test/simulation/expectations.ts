@@ -30,6 +30,9 @@ interface Begun {
   input: SyncInput
   found: Map<Key, Found>
   journalAt: number
+  step: number
+  /** How often each fault had come about. */
+  faults: Map<string, number>
   agreed: Agreed
 }
 
@@ -84,9 +87,19 @@ export function createExpectations(world: World, fail: Fail): Expectations {
     return input.mode !== 'approve' && state !== 'failed'
   }
 
-  function check(record: RunRecord, { found }: Begun): void {
+  /** At most replies were lost, which is made good at once. */
+  function isWhole({ faults }: Begun): boolean {
+    const grown = [...faultsNow()].filter(([kind, times]) => times > (faults.get(kind) ?? 0))
+    return grown.every(([kind]) => kind === 'reply-lost')
+  }
+
+  const faultsNow = () =>
+    new Map([...world.troubles.counted, ['crash', world.counted.get('fault crash') ?? 0]])
+
+  function check(record: RunRecord, begun: Begun): void {
+    const { found } = begun
     const selects = compileFilter([], world.exclude)
-    if (record.state === 'partial' && !world.troubled) {
+    if (record.state === 'partial' && isWhole(begun)) {
       fail('an undisturbed run is whole', `run ${record.run}: ${JSON.stringify(record.counts)}`)
     }
     for (const [key, one] of found) {
@@ -184,7 +197,12 @@ export function createExpectations(world: World, fail: Fail): Expectations {
       const { store, key, by, to, before } = change
       if (by !== 'tidemark' || !begun) return
       const { direction, delete: carriedOn } = world.scenario.dataset
-      const { input } = begun
+      const { input, step } = begun
+      const was = before && store.written.get(before)
+      const again = was?.by === 'tidemark' && was.step >= step && shaOf(before) === shaOf(to)
+      if (again && !world.troubles.counted.has('zombie')) {
+        fail('I6 a write is not repeated', `${key} at ${store.name}`)
+      }
       if (input.mode === 'plan') fail('a plan touches nothing', `${key} at ${store.name}`)
       if (!compileFilter([], world.exclude)(key)) {
         fail('excluded keys stay as they are', `${key} at ${store.name}`)
@@ -208,7 +226,9 @@ export function createExpectations(world: World, fail: Fail): Expectations {
       // What was asked of history could not be planned.
       if (input.mode !== 'apply' && input.request === undefined) wanted = null
       const found = foundNow()
-      begun = { input, found, journalAt: world.journal.length, agreed }
+      const { steps: step } = world.machine
+      const journalAt = world.journal.length
+      begun = { input, found, journalAt, step, faults: faultsNow(), agreed }
     },
     runEnds(record) {
       if (!begun) return

@@ -258,10 +258,10 @@ export const mutants: Mutant[] = [
     ['workflows/sync-range.ts', 'if (next.cut !== null) await tellRun(next.cut)', ''],
     ['workflows/sync-dataset.ts', 'if (page?.cut) seen.rangesKnown = page.cut + 1', ''],
   ),
-  bug('a cursor goes one key too far', 'I7', null, [
+  bug('a scan that goes on loses the first row of the baseline', 'I4, I8', null, [
     'activities/scan.ts',
-    'if (range.cursor !== null && compareKeys(joined.key, range.cursor) <= 0) continue',
-    'if (range.cursor !== null && compareKeys(joined.key, range.cursor + "~") <= 0) continue',
+    'if (rows.length > 0) yield rows',
+    'if (rows.length > 0) yield after === null || after !== range.cursor ? rows : rows.slice(1)',
   ]),
   bug('puts that a delete blocked are never tried again', 'I7', null, [
     'workflows/sync-dataset.ts',
@@ -280,7 +280,7 @@ export const mutants: Mutant[] = [
     'if (x !== y) return x - y',
   ]),
   bug(
-    'a listing out of order is believed',
+    'a listing out of order is believed, and nothing looks again',
     'I9',
     null,
     [
@@ -292,6 +292,11 @@ export const mutants: Mutant[] = [
       'src/sync/merge-join.ts',
       'if (last !== null && compareKeys(last, key) >= 0) {',
       'if (last === undefined) {',
+    ],
+    [
+      'activities/carry-out.ts',
+      'for (const replica of item.goneAt) {\n    const connector: Connector | null',
+      'for (const replica of [] as string[]) {\n    const connector: Connector | null',
     ],
   ),
   // ── conflicts, one-way, reports ───────────────────────────────────────────────────────────────

@@ -179,7 +179,7 @@ function roundOf(dice: Dice, scene: Remembered, scenario: Scenario, calm: boolea
     for (let i = dice.below(4); i > 0; i--) {
       events.push({ at: dice.below(stepsAbout), what: faultOf(dice, scenario.kinds.length) })
     }
-    if (dice.below(3) === 0) events.push(deedOf(dice, scenario, stepsAbout))
+    if (dice.below(2) === 0) events.push(deedOf(dice, scenario, stepsAbout))
   }
   scene.synced()
   events.sort((a, b) => a.at - b.at)

@@ -71,10 +71,14 @@ export type Workflow = (input: never) => Promise<unknown>
 export function start(workflow: Workflow, workflowId: string, input: unknown): Started {
   if (open.has(workflowId)) throw new Error(`${workflowId} is open already`)
   const execution = begin(workflow, workflowId, input, null)
+  let said = Promise.resolve()
   return {
     result: execution.result,
-    // Who signals what has ended meanwhile is told so, and needs to do nothing.
-    signal: (name, given) => void deliver(workflowId, name, given).catch(() => undefined),
+    // One after the other, as a command waits for its answer. Who signals what has ended meanwhile
+    // is told so, and needs to do nothing.
+    signal(name, given) {
+      said = said.then(() => deliver(workflowId, name, given)).catch(() => undefined)
+    },
     cancel: () => execution.scope.cancel(),
   }
 }
