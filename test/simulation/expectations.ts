@@ -141,12 +141,17 @@ export function createExpectations(world: World, fail: Fail): Expectations {
     const versions = new Map<Key, Sha>()
     for (const key of names) {
       if (before.doubtful.has(key) || !selects(key) || !isPlain(members(), key, names)) continue
+      if (!isInHistory(key)) continue
       const sha = before.keys.get(key) ?? null
       const madeByIt = !after.doubtful.has(key) && (after.keys.get(key) ?? null) !== sha
       if ((!undo || madeByIt) && canBeHad(key, sha)) versions.set(key, sha)
     }
     return versions
   }
+
+  /** What nobody has agreed on yet, no restore knows of. */
+  const isInHistory = (key: Key): boolean =>
+    [...runs.values()].some(({ before, after }) => before.keys.get(key) || after.keys.get(key))
 
   function canBeHad(key: Key, sha: Sha): boolean {
     if (sha === null || members().some(({ store }) => shaOf(store.get(key)) === sha)) return true
