@@ -29,7 +29,7 @@ export async function hunt(mutant: Mutant | null, from: number, to: number): Pro
 /** By the seed that found it before, where it still does; else from the first on. */
 export async function huntAgain(mutant: Mutant): Promise<Found | null> {
   const { seed } = mutant
-  return (seed && (await hunt(mutant, seed, seed))) || (await hunt(mutant, 1, seedsMax))
+  return (await hunt(mutant, seed, seed)) ?? (await hunt(mutant, 1, seedsMax))
 }
 
 /** Prints the table of `docs/proof.md`, in Markdown. false: one of them was not found, or by a seed
