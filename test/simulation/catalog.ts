@@ -21,6 +21,8 @@ export interface Shared {
 export async function openShared(clock: () => number): Promise<Shared> {
   const memory = '/dev/shm'
   const folder = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'tidemark-simulated-'))
+  // However this process ends, but for a kill: what lies there is memory.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'catalog.db')
   const catalog = await openCatalog(`sqlite:${path}`, clock)
   // The one dataset of all stories: its number is remembered by who has the catalog open.

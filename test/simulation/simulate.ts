@@ -52,17 +52,19 @@ export async function simulate(wanted: Wanted): Promise<Report> {
 /** A process that plays batch after batch. */
 function child(take: () => Batch | null, add: (report: Report) => void): Promise<void> {
   const forked = fork(new URL('./seeds.ts', import.meta.url), { stdio: 'inherit' })
+  let playing = 'its start'
   return new Promise((done, fail) => {
     forked.on('message', (message: 'ready' | Report) => {
       if (message !== 'ready') add(message)
       const batch = take()
+      playing = `seeds from ${batch?.from}`
       if (batch) forked.send(batch)
       else forked.disconnect()
     })
     forked.on('error', fail)
     forked.on('exit', (code, signal) => {
       if (code === 0) done()
-      else fail(new Error(`a simulating process ended with ${code ?? signal}`))
+      else fail(new Error(`a simulating process ended with ${code ?? signal}, at ${playing}`))
     })
   })
 }
