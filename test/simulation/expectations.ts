@@ -128,6 +128,14 @@ export function createExpectations(world: World, fail: Fail): Expectations {
     return now
   }
 
+  /** That it is gone everywhere may be what is held: then it isn't agreed. */
+  function doubtHeld({ keys, doubtful }: Agreed): void {
+    for (const key of [...keys.keys()].filter((one) => keys.get(one) === null)) {
+      keys.delete(key)
+      doubtful.add(key)
+    }
+  }
+
   const everyKey = () => new Set(world.journal.map(({ key }) => key))
 
   // ── history ───────────────────────────────────────────────────────────────────────────────────
@@ -244,6 +252,7 @@ export function createExpectations(world: World, fail: Fail): Expectations {
       if (calm && record.mode === 'apply' && wanted) checkRestored(record, wanted)
       wanted = null
       agreed = calm ? learn() : { keys: new Map(), doubtful: everyKey() }
+      if (record.state === 'held') doubtHeld(agreed)
       runs.set(record.run, { before: begun.agreed, after: agreed })
     },
   }
