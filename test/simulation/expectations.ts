@@ -150,6 +150,9 @@ export function createExpectations(world: World, fail: Fail): Expectations {
     for (const key of names) {
       if (before.doubtful.has(key) || !selects(key) || !isPlain(members(), key, names)) continue
       if (!isInHistory(key)) continue
+      // What is agreed isn't changed by a restore to it: what users did since is the next sync's.
+      if (agreed.doubtful.has(key) || agreed.keys.get(key) === (before.keys.get(key) ?? null))
+        continue
       const sha = before.keys.get(key) ?? null
       const madeByIt = !after.doubtful.has(key) && (after.keys.get(key) ?? null) !== sha
       if ((!undo || madeByIt) && canBeHad(key, sha)) versions.set(key, sha)
