@@ -177,7 +177,10 @@ function roundOf(dice: Dice, scene: Remembered, scenario: Scenario, calm: boolea
   }
   if (!calm) {
     for (let i = dice.below(4); i > 0; i--) {
-      events.push({ at: dice.below(stepsAbout), what: faultOf(dice, scenario.kinds.length) })
+      const at = dice.below(stepsAbout)
+      const what = faultOf(dice, scenario.kinds.length)
+      // A catalog is lost between runs: no worker is left that knows what was in it.
+      events.push({ at: what.fault === 'catalog-lost' ? 0 : at, what })
     }
     if (dice.below(2) === 0) events.push(deedOf(dice, scenario, stepsAbout))
   }
