@@ -1,9 +1,9 @@
 /**
- * What history costs: runs with `history: on`, and with `native`, against runs with `history: off`,
- * together, on the same servers. Replicas and vault are in one versitygw, in a process of its own,
- * so that the vault gets its content by the store's own copies; of the destinations only that of
- * `native` keeps versions. `tidemark up` is running. Each round begins with a content that no vault
- * has yet: first copy, unchanged re-sync, and an update of every object.
+ * What history costs: runs with `history: on` against runs with `off`, and runs with `native`
+ * against runs with `off` whose destination keeps versions all the same, together, on the same
+ * servers. Replicas and vault are in one versitygw, in a process of its own, so that the vault gets
+ * its content by the store's own copies. `tidemark up` is running. Each round begins with a content
+ * that no vault has yet: first copy, unchanged re-sync, and an update of every object.
  *
  *     npm run bench -- history [--pairs 5] [--objects 2000] [--latency MS]
  *
@@ -24,7 +24,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { eachLimited } from '../activities/lanes.ts'
+import { eachLimited } from '../src/sync/each-limited.ts'
 import { type S3Server, startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, spread } from './measure.ts'
 import { upServer } from './peers.ts'
@@ -40,7 +40,7 @@ const pairs = Number(values.pairs)
 const objects = Number(values.objects)
 const latencyMs = Number(values.latency)
 const bin = fileURLToPath(new URL('../bin/tidemark.js', import.meta.url))
-const sides = ['on', 'native', 'off'] as const
+const sides = ['on', 'off', 'native', 'versioned'] as const
 type Side = (typeof sides)[number]
 
 async function main(): Promise<void> {
@@ -78,7 +78,11 @@ async function networkTo(s3: S3Server): Promise<{ s3: S3Server; process: ChildPr
 
 async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Promise<void> {
   const steps = ['first copy', 'unchanged', 'update'] as const
-  const costs = steps.map((): Record<Side, Cost[]> => ({ on: [], native: [], off: [] }))
+  const costs = steps.map(
+    (): Record<Side, Cost[]> => ({
+      ...{ on: [], off: [], native: [], versioned: [] },
+    }),
+  )
   const state = ['--config', join(folder, 'tidemark.yaml'), '--state', join(folder, 'state')]
   for (let pair = 0; pair < pairs; pair++) {
     for (const [i, step] of steps.entries()) {
@@ -92,20 +96,26 @@ async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Pr
     }
   }
   for (const [i, step] of steps.entries()) {
-    const { off, ...kept } = costs[i] as Record<Side, Cost[]>
+    const { on, off, native, versioned } = costs[i] as Record<Side, Cost[]>
     console.log(`${step}, ${objects} × 4 KiB from S3 to S3`)
-    for (const side of sides) tell(`history: ${side}`, (costs[i] as Record<Side, Cost[]>)[side])
-    for (const [side, some] of Object.entries(kept)) {
-      const ratios = some.map(({ wall }, i) => wall / (off[i] as Cost).wall)
-      console.log(`  ${`${side} / off`.padEnd(16)} ${spread(ratios)}`)
-    }
+    tell('history: on', on)
+    tell('history: off', off)
+    tellRatios('on / off', on, off)
+    tell('history: native', native)
+    tell('history: off, with versions', versioned)
+    tellRatios('native / off', native, versioned)
   }
 }
 
 function tell(name: string, costs: Cost[]): void {
   const wall = spread(costs.map((cost) => cost.wall))
   const cpu = spread(costs.map((cost) => cost.cpu))
-  console.log(`  ${name.padEnd(16)} wall ${wall} s   CPU ${cpu} s`)
+  console.log(`  ${name.padEnd(27)} wall ${wall} s   CPU ${cpu} s`)
+}
+
+function tellRatios(name: string, some: Cost[], others: Cost[]): void {
+  const ratios = some.map(({ wall }, i) => wall / (others[i] as Cost).wall)
+  console.log(`  ${name.padEnd(27)} ${spread(ratios)}`)
 }
 
 function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Server): S3Client {
@@ -130,8 +140,8 @@ async function makeConfig(folder: string, s3: S3Server, client: S3Client): Promi
     for (const side of sides) {
       const name = `${side}-${pair}`
       locations[name] = await location(name)
-      if (side === 'native') await keepVersions(client, name)
-      const history = side === 'native' ? { content: side } : side
+      if (side === 'native' || side === 'versioned') await keepVersions(client, name)
+      const history = side === 'native' ? { content: side } : side === 'on' ? 'on' : 'off'
       datasets.push({ name, source: 'source', destinations: [name], history })
     }
   }

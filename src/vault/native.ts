@@ -70,16 +70,16 @@ export function withNative(vault: Vault, parts: NativeParts): NativeVault {
     }
     return found
   })
-  const note = together(async (asked: { location: string; object: VaultObject }[]) => {
-    const done = asked.map(() => false)
-    for (const [at, location] of await nativeVaults(parts)) {
-      const here = asked.flatMap((one, i) => (one.location === location ? [i] : []))
-      if (here.length === 0) continue
-      const objects = here.map((i) => (asked[i] as Noted).object)
-      await catalog.placeInVault(at, objects, clock())
-      for (const i of here) done[i] = true
+  const note = together(async (asked: Noted[]) => {
+    const known = new Set<string>()
+    for (const [location, here] of Map.groupBy(asked, (one) => one.location)) {
+      const identity = (await catalog.getLocation(location))?.identity
+      if (identity === undefined) continue
+      const objects = here.map(({ object }) => object)
+      await catalog.placeInVault(vaultAt(identity), objects, clock())
+      known.add(location)
     }
-    return done
+    return asked.map(({ location }) => known.has(location))
   })
 
   /** The first place that has it still; null: none. Throws where one that may have it gave no
