@@ -3,7 +3,7 @@
  * index.ts the engine doesn't know Temporal, so tests drive it without.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity'
-import type { Catalog } from '../src/catalog/catalog.ts'
+import type { Catalog, Holder } from '../src/catalog/catalog.ts'
 import { EXIT, StoreError, UserError } from '../src/errors.ts'
 import { fenceCacheMs } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'
@@ -12,9 +12,8 @@ import type { RunNumber } from '../src/model.ts'
 export interface Attempt {
   /** Aborts when the run is cancelled or the worker shuts down; goes into every read and write. */
   signal: AbortSignal
-  /** This attempt's number in its lane: the fence. */
-  number: number
-  lane: string
+  /** Its number in its lane: the fence. */
+  holder: Holder
   /** An earlier attempt of the same work may have written what it couldn't commit. */
   again: boolean
   /** Throws `Superseded` where a later attempt has taken the lane, as far as was known up to
@@ -27,6 +26,9 @@ export interface Attempt {
 /** A zombie: another attempt does this work now. */
 export class Superseded extends Error {
   override name = 'Superseded'
+  constructor({ run, lane }: Holder) {
+    super(`another attempt has taken ${lane} of run ${run}`)
+  }
 }
 
 const heartbeatMs = 1_000
@@ -43,12 +45,12 @@ export async function asAttempt<T>(
   context.heartbeat(counts)
   const beat = setInterval(() => context.heartbeat(counts), heartbeatMs)
   try {
-    const number = await catalog.claim(run, lane)
+    const holder = { run, lane, attempt: await catalog.claim(run, lane) }
     const attempt: Attempt = {
       signal: context.cancellationSignal,
-      ...{ number, lane },
+      holder,
       again: context.info.attempt > 1,
-      fence: fenceOf(catalog, run, lane, number),
+      fence: fenceOf(catalog, holder),
       tell: (more) => {
         counts = { ...counts, ...more }
       },
@@ -62,14 +64,13 @@ export async function asAttempt<T>(
 }
 
 /** Read from the catalog at most every `fenceCacheMs`: that long a zombie may go on unseen. */
-function fenceOf(catalog: Catalog, run: RunNumber, lane: string, number: number) {
+function fenceOf(catalog: Catalog, holder: Holder) {
   let checkedAt = 0
   return async (): Promise<void> => {
     const now = performance.now()
     if (now - checkedAt < fenceCacheMs) return
-    if (!(await catalog.holds(run, lane, number))) {
-      throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
-    }
+    const { run, lane, attempt } = holder
+    if (!(await catalog.holds(run, lane, attempt))) throw new Superseded(holder)
     checkedAt = now
   }
 }

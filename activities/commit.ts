@@ -31,7 +31,7 @@ interface Waiting {
 export function createCommitter(
   deps: Pick<Deps, 'catalog' | 'clock'>,
   context: RunContext,
-  { fence, lane, number }: Attempt,
+  { fence, holder }: Attempt,
 ): Committer {
   const rows = new Map<Key, BaselineRow | null>()
   let waiting: Waiting[] = []
@@ -59,13 +59,10 @@ export function createCommitter(
   async function commitBatch(batch: Waiting[], sums: Partial<RunCounts>): Promise<void> {
     await fence()
     const settlements = batch.map((one) => settlementOf(one))
-    const { run } = context.record
     // The fence in the transaction itself: one that was asked before may have been lost since, and
     // an item that the next attempt has read would end twice.
-    const by = { run, lane, attempt: number }
-    const accepted = await deps.catalog.settle(context.dataset.name, settlements, by)
-    const superseded = () => new Superseded(`another attempt has taken ${lane} of run ${run}`)
-    if (accepted === null) throw superseded()
+    const accepted = await deps.catalog.settle(context.dataset.name, settlements, holder)
+    if (accepted === null) throw new Superseded(holder)
     const refused: ItemRecord[] = []
     accepted.forEach((ok, i) => {
       const { record, row } = settlements[i] as Settlement
@@ -75,7 +72,7 @@ export function createCommitter(
         record.rev = row === null ? 0 : row.rev
       }
     })
-    if (!(await deps.catalog.updateItems(refused, by))) throw superseded()
+    if (!(await deps.catalog.updateItems(refused, holder))) throw new Superseded(holder)
     await deps.catalog.addCounts(context.record.run, sums)
   }
 

@@ -171,7 +171,7 @@ async function* itemPages(
 async function carryOutVerdicts(
   catalog: Catalog,
   run: RunNumber,
-  { lane, number, fence }: Attempt,
+  { holder, fence }: Attempt,
   verdict: (one: ItemRecord) => Verdict | null,
 ): Promise<void> {
   for await (const page of itemPages(catalog, run, ['deferred'])) {
@@ -184,8 +184,7 @@ async function carryOutVerdicts(
     })
     if (changed.length === 0) continue
     await fence()
-    const done = await catalog.updateItems(changed, { run, lane, attempt: number })
-    if (!done) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
+    if (!(await catalog.updateItems(changed, holder))) throw new Superseded(holder)
   }
 }
 

@@ -180,7 +180,7 @@ async function lookAt(
       actions.push({ do: 'put', replica, expect: null })
       continue
     }
-    const read = () => digestsByReading(connector, name, entry.token, signal)
+    const read = () => digestsByReading(connector, name, entry, signal)
     if (!isSame(await digested(entry, content, read), content)) return 'taken'
     actions.push({ do: 'adopt', replica, token: entry.token })
   }

@@ -5,7 +5,7 @@ import { digestsByReading } from '../connectors/digests.ts'
 import { RETRIED, type StoreCode, StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
 import type { Decision, Entry, Key, Outcome } from '../src/model.ts'
-import { eachLimited } from './lanes.ts'
+import { eachLimited } from '../src/sync/each-limited.ts'
 import { patiently } from './patiently.ts'
 import type { RunContext } from './run-context.ts'
 import type { TalliedKey } from './tally.ts'
@@ -90,7 +90,7 @@ async function learnOne(
   const more = Object.keys(known.digests).length > Object.keys(entry.digests).length
   const metadata = entry.metadata === undefined && stat.metadata !== undefined
   if (more || metadata) return known
-  const digests = await digestsByReading(connector, key, known.token, signal)
+  const digests = await digestsByReading(connector, key, known, signal)
   onRead?.(known.size)
   return { ...known, digests }
 }

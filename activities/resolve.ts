@@ -7,6 +7,7 @@ import type { ItemRecord } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import { transfersMax } from '../src/limits.ts'
 import type { Conflict, Moment, RunNumber, Undecided } from '../src/model.ts'
+import { eachLimited } from '../src/sync/each-limited.ts'
 import { madeContender } from '../src/sync/resolve.ts'
 import { decideByRules } from '../src/sync/strategies/rules.ts'
 import type { Known } from '../src/sync/strategies/verdict.ts'
@@ -16,7 +17,6 @@ import { type Attempt, Superseded } from './attempt.ts'
 import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.ts'
 import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
 import { expectContents, keepEntry } from './keep.ts'
-import { eachLimited } from './lanes.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
 import { type Judged, judged } from './verdict.ts'
 
@@ -68,7 +68,7 @@ export async function resolveConflicts(
 async function commitPage(
   { deps, context, opened }: Resolving,
   items: ItemRecord[],
-  { lane, number }: Attempt,
+  { holder }: Attempt,
 ): Promise<void> {
   const { record, dataset } = context
   const { run } = record
@@ -80,9 +80,8 @@ async function commitPage(
     ),
     ended: planned ? [] : items.flatMap((one) => endOf(dataset.name, one) ?? []),
   }
-  const by = { run, lane, attempt: number }
-  const done = await deps.catalog.changeConflicts(dataset.name, change, by)
-  if (done === null) throw new Superseded(`another attempt has taken ${lane} of run ${run}`)
+  const done = await deps.catalog.changeConflicts(dataset.name, change, holder)
+  if (done === null) throw new Superseded(holder)
 }
 
 /** Gives the items that come beside the conflict's own: its losers under their own names. */

@@ -25,7 +25,7 @@ export async function sameContent(
   }
   let found: Content = entry
   if (verdict === 'unknown') {
-    found = await digested(target, item.key, entry.token, entry, signal)
+    found = await digested(target, item.key, entry, signal)
     verdict = compareContent(wanted, found)
   }
   return verdict === 'same' ? mergeContent(wanted, found) : null
@@ -41,7 +41,8 @@ async function digestedSource(
     if (!connector) continue
     try {
       const { key, sourceKey = key } = item
-      return await digested(connector, sourceKey, token, item.head.content as Content, signal)
+      const content = item.head.content as Content
+      return await digested(connector, sourceKey, { ...content, token }, signal)
     } catch (error) {
       // It isn't what it was, so it can't tell; another source may.
       const moved = error instanceof StoreError && GONE.includes(error.code)
@@ -56,11 +57,10 @@ const GONE = ['changed-meanwhile', 'not-found']
 async function digested(
   connector: Connector,
   key: Key,
-  token: Token,
-  known: Content,
+  entry: Content & { token: Token },
   signal: AbortSignal,
 ): Promise<Content> {
-  const { size, metadata } = known
-  const digests = await digestsByReading(connector, key, token, signal)
+  const { size, metadata } = entry
+  const digests = await digestsByReading(connector, key, entry, signal)
   return { size, digests, ...(metadata ? { metadata } : {}) }
 }

@@ -151,7 +151,7 @@ async function commitPage(
     dataset: context.dataset.name,
     run: range.run,
     number: range.number,
-    attempt: attempt.number,
+    attempt: attempt.holder.attempt,
     items: found.items,
     cursor: at.cursor,
     resume: at.resume,
@@ -160,7 +160,7 @@ async function commitPage(
     counts: found.counts,
     seen: found.seen,
   })
-  if (committed === null) throw new Superseded(`range ${range.number} was taken over`)
+  if (committed === null) throw new Superseded(attempt.holder)
   const { run, number } = range
   return { ended: at.ended, cut: committed.newRange, ...(await waiting(deps, run, number)) }
 }
@@ -360,7 +360,6 @@ async function endConflicts({ deps, context, range, moment, attempt, open }: Sca
   const ended = open.closed()
   if (ended.length === 0) return
   const change = { run: range.run, at: moment.to, opened: [], ended, items: [] }
-  const by = { run: range.run, lane: attempt.lane, attempt: attempt.number }
-  const done = await deps.catalog.changeConflicts(context.dataset.name, change, by)
-  if (done === null) throw new Superseded(`range ${range.number} was taken over`)
+  const done = await deps.catalog.changeConflicts(context.dataset.name, change, attempt.holder)
+  if (done === null) throw new Superseded(attempt.holder)
 }

@@ -210,8 +210,8 @@ async function scanAll(keys: number, folder: string): Promise<void> {
   )
   for (let range = 0; range < ranges; range++) {
     const lane = `scan/${range}`
-    const number = await catalog.claim(run, lane)
-    const attempt = { signal, number, lane, again: false, fence: async () => {}, tell: () => {} }
+    const holder = { run, lane, attempt: await catalog.claim(run, lane) }
+    const attempt = { signal, holder, again: false, fence: async () => {}, tell: () => {} }
     await scanPage(deps, run, range, attempt)
   }
   await finishRun(deps, { run, how: 'ended', rangesFailed: 0 }, signal)

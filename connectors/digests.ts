@@ -1,7 +1,8 @@
 /** Digests while bytes pass by, and bodies cut into whole parts: what all connectors share. */
 import { createHash, hash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
-import type { DigestAlgorithm, Digests, Key, Token } from '../src/model.ts'
+import { StoreError } from '../src/errors.ts'
+import type { DigestAlgorithm, Digests, Entry, Key } from '../src/model.ts'
 import type { Body, Connector } from './connector.ts'
 
 export type DigestChoice = Record<DigestAlgorithm, boolean>
@@ -59,17 +60,21 @@ export function hexOf(base64: string, algorithm: DigestAlgorithm): string | unde
 
 const hexLengths: Record<DigestAlgorithm, number> = { sha256: 64, md5: 32, crc32c: 8 }
 
-/** All digests of an entry, by reading it whole, pinned to its token. Throws what `read` throws. */
+/** All digests of an entry, by reading it whole, pinned to its token. Throws what `read` throws,
+ *  and `corrupt` where the bytes aren't those whose digests are known of it. */
 export async function digestsByReading(
   connector: Connector,
   key: Key,
-  token: Token,
+  { token, digests: known }: Pick<Entry, 'token' | 'digests'>,
   signal: AbortSignal,
 ): Promise<Digests> {
   const digester = createDigester()
   const { body } = await connector.read(key, token, undefined, { signal })
   for await (const chunk of body) digester.update(chunk)
-  return digester.digest()
+  const digests = digester.digest()
+  const problem = digestProblem(known, digests)
+  if (problem === null) return digests
+  throw new StoreError('corrupt', problem, { location: connector.name, operation: 'read', key })
 }
 
 /** Which given digest the content doesn't have, for people; null where all that are given hold.

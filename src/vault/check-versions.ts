@@ -5,10 +5,10 @@ import type { VaultRecord } from '../catalog/catalog.ts'
 import { StoreError } from '../errors.ts'
 import { transfersMax } from '../limits.ts'
 import type { Content } from '../model.ts'
+import { eachLimited } from '../sync/each-limited.ts'
 import type { Bad, Checked, CheckOptions } from './check.ts'
 import type { Collecting } from './collect.ts'
 import { entryOf, isNative, nativeVaults, withNative } from './native.ts'
-import { eachOf } from './together.ts'
 import { createVault } from './vault.ts'
 
 const pageRows = 1_000
@@ -29,7 +29,7 @@ export async function checkVersions(
       const page: VaultRecord[] = await catalog.vaultObjects(vault, after, pageRows)
       const kept = page.filter(({ state }) => state !== 'sweeping')
       const found: { row: VaultRecord; problem: Bad['problem'] | null }[] = []
-      await eachOf(kept, options.deep ? readersMax : transfersMax, async (row) => {
+      await eachLimited(kept, options.deep ? readersMax : transfersMax, async (row) => {
         const problem = await problemOf(catalog, vault, location, row, options)
         found.push({ row, problem })
         checked.objects++

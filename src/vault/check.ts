@@ -7,12 +7,12 @@ import type { VaultObject, VaultRecord } from '../catalog/catalog.ts'
 import { transfersMax, vaultGraceMs } from '../limits.ts'
 import type { Content, Digests, Entry, Key, RunNumber } from '../model.ts'
 import { compareBytes, contentNames } from '../sync/content.ts'
+import { eachLimited } from '../sync/each-limited.ts'
 import { checkVersions, isElsewhere } from './check-versions.ts'
 import type { Collecting } from './collect.ts'
 import { isNative, type NativeParts } from './native.ts'
 import { type Line, linesOf, type Need, needsOf, type Retention } from './needs.ts'
 import { keyOf, lookAt, readThrough } from './objects.ts'
-import { eachOf } from './together.ts'
 import { rootOfVault, type VaultRoot } from './vault.ts'
 
 export interface CheckOptions {
@@ -103,7 +103,7 @@ async function checkPage(
   }
   const damaged: VaultRecord[] = []
   const mended: VaultRecord[] = []
-  await eachOf(kept, options.deep ? readersMax : transfersMax, async (row) => {
+  await eachLimited(kept, options.deep ? readersMax : transfersMax, async (row) => {
     const problem = await problemOf(parts, root, row, listed.get(keyOf(row)), options)
     checked.objects++
     checked.bytes += row.content.size

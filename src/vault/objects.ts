@@ -19,13 +19,18 @@ export function keyOf({ place }: VaultObject): Key {
   return place.key
 }
 
-/** What lies at the object's place; `form` null: it isn't what was written there. Nobody writes
- *  other content there, and nothing is compressed that doesn't become smaller. */
+/** What lies at an object's place; `form` null: it isn't what was written there. */
+export interface Found {
+  entry: Entry
+  form: 'raw' | 'zstd' | null
+}
+
+/** Nobody writes other content there, and nothing is compressed that doesn't become smaller. */
 export async function lookAt(
   store: Connector,
   object: VaultObject,
   signal: AbortSignal,
-): Promise<{ entry: Entry; form: 'raw' | 'zstd' | null } | null> {
+): Promise<Found | null> {
   const entry = await store.stat(keyOf(object), { signal })
   if (entry === null) return null
   if (entry.size === object.content.size) return { entry, form: 'raw' }
@@ -38,7 +43,7 @@ export async function lookAt(
 /** The content as it was put. */
 export async function opened(
   store: Connector,
-  { entry, form }: { entry: Entry; form: 'raw' | 'zstd' | null },
+  { entry, form }: Found,
   content: Content,
   signal: AbortSignal,
 ): Promise<ReadResult> {

@@ -27,10 +27,3 @@ export function together<T, R>(work: (items: T[]) => Promise<R[]>): (item: T) =>
       void run()
     })
 }
-
-/** So many at a time. */
-export async function eachOf<T>(items: T[], many: number, work: (item: T) => Promise<void>) {
-  for (let at = 0; at < items.length; at += many) {
-    await Promise.all(items.slice(at, at + many).map(work))
-  }
-}

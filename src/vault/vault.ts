@@ -20,7 +20,7 @@ import { StoreError } from '../errors.ts'
 import type { Content, Digests, Key, Source, Token } from '../model.ts'
 import { contentNames } from '../sync/content.ts'
 import { compressed } from './form.ts'
-import { checked, corrupt, keyOf, lookAt, newObject, opened } from './objects.ts'
+import { checked, corrupt, type Found, keyOf, lookAt, newObject, opened } from './objects.ts'
 import { together } from './together.ts'
 
 /** An entry of a replica that is to be kept. */
@@ -213,7 +213,7 @@ export function createVault(parts: VaultParts): Vault {
   ): Promise<Digests> {
     const { connector, key, token, content } = source
     if (content.size > store.traits.partBytes) {
-      const digests = await digestsByReading(connector, key, token, signal)
+      const digests = await digestsByReading(connector, key, { ...content, token }, signal)
       return await putNamed(at, { ...content, digests }, { source }, signal)
     }
     const bytes = await readWhole(source, signal)
@@ -233,8 +233,7 @@ export function createVault(parts: VaultParts): Vault {
       const words = 'Several contents have this crc32c and size.'
       throw corrupt(store.name, keyOf(another), words)
     }
-    let found: ({ object: VaultObject } & NonNullable<Awaited<ReturnType<typeof lookAt>>>) | null =
-      null
+    let found: (Found & { object: VaultObject }) | null = null
     for (const object of objects) {
       const there = await lookAt(store, object, signal)
       if (there) found = { object, ...there }

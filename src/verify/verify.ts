@@ -2,10 +2,11 @@
  * Whether replicas are the same, by looking at the stores alone: no catalog, no history. The
  * listings are joined key by key as streams; content is read where they can't tell.
  */
-import { eachLimited } from '../../activities/lanes.ts'
+
 import { StoreError } from '../errors.ts'
 import { listPageKeys, transfersMax } from '../limits.ts'
 import type { Key } from '../model.ts'
+import { eachLimited } from '../sync/each-limited.ts'
 import { type JoinedKey, type Listing, mergeJoin } from '../sync/merge-join.ts'
 import { compareKey, type Effort } from './compare.ts'
 import { count, type Finding, noCounts, type Verified } from './findings.ts'

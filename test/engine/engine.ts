@@ -111,15 +111,15 @@ export async function createEngine(
     { signal = new AbortController().signal, atFence, kills, tell }: RunOptions = {},
     again = false,
   ): Promise<Attempt> {
-    const number = await catalog.claim(run, lane)
+    const holder = { run, lane, attempt: await catalog.claim(run, lane) }
     let killed = false
     const fence = async () => {
       killed ||= kills?.() === true
       if (killed) throw new Killed(lane)
       await atFence?.(lane)
-      if (!(await catalog.holds(run, lane, number))) throw new Superseded(lane)
+      if (!(await catalog.holds(run, lane, holder.attempt))) throw new Superseded(holder)
     }
-    return { signal, number, lane, again, fence, tell: tell ?? (() => undefined) }
+    return { signal, holder, again, fence, tell: tell ?? (() => undefined) }
   }
 
   let executions = 0

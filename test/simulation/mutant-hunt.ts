@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { eachLimited } from '../../activities/lanes.ts'
+import { eachLimited } from '../../src/sync/each-limited.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
 export interface Found {

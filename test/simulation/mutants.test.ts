@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { eachLimited } from '../../activities/lanes.ts'
+import { eachLimited } from '../../src/sync/each-limited.ts'
 import { type Found, huntAgain, seedsMax } from './mutant-hunt.ts'
 import { mutants } from './mutants.ts'
 

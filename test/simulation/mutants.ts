@@ -156,7 +156,7 @@ export const mutants: Mutant[] = [
   bug('a lost reply passes for somebody else’s change', 'I6', 318, [
     'activities/carry-out.ts',
     "return content ? done(entry.token, content) : { kind: 'changed-meanwhile' }",
-    "return content && attempt.number < 0 ? done(entry.token, content) : { kind: 'changed-meanwhile' }",
+    "return content && attempt.holder.attempt < 0 ? done(entry.token, content) : { kind: 'changed-meanwhile' }",
   ]),
   // ── I7, I8 Convergence; the baseline moves only with the outcome ──────────────────────────────
   bug('a failed put is agreed', 'I8', 33, [
