@@ -23,7 +23,7 @@ export const commands: CommandRow[] = [
   {
     name: 'doctor',
     summary: 'connect to each location, to Temporal and the catalog; name what is missing',
-    options: [['--probe', 'write temporary keys at destinations, to see what protects them']],
+    options: [['--probe', 'write temporary keys at destinations, to see what they hold to']],
     load: () => import('./commands/doctor.ts'),
   },
   {

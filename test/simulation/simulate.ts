@@ -105,12 +105,20 @@ if (import.meta.main) {
     process.exit((await tellMutants(Number(values.workers), console.log)) ? 0 : 1)
   }
   const began = performance.now()
+  let toldAt = began
   const sum = await simulate({
     from: Number(values.seed ?? values.from),
     seeds: values.seed ? 1 : Number(values.seeds ?? (values.minutes ? 1e12 : 1_000)),
     minutes: Number(values.minutes ?? 1e6),
     workers: values.seed ? 1 : Number(values.workers),
     onFailure: (failure) => console.log(`\n${storyOf(failure)}\n`),
+    onProgress({ seeds, failures }) {
+      const now = performance.now()
+      if (now - toldAt < 60_000) return
+      toldAt = now
+      const minutes = ((now - began) / 60_000).toFixed(0)
+      console.error(`${minutes} min: ${seeds} seeds, ${failures.length} failed`)
+    },
   })
   tellSum(sum, (performance.now() - began) / 1000)
   process.exitCode = sum.failures.length > 0 ? 1 : 0

@@ -11,7 +11,8 @@ import { findTool, temporalTool } from '../../temporal/binaries.ts'
 import { targetOf } from '../../temporal/target.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { count, type Output, printable } from '../output.ts'
-import { type Check, probeLocation } from '../probe.ts'
+import type { Check } from '../probe/check.ts'
+import { probeLocation } from '../probe/location.ts'
 
 /** A server that says nothing for so long (ms) counts as not answering. */
 const answerMs = 5_000
