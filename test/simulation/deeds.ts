@@ -7,6 +7,7 @@ import { collectVault } from '../../src/vault/collect.ts'
 import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
 import { type Deed, nameOf } from './scenario.ts'
+import type { Replica } from './stores.ts'
 import { commandDeps, type World } from './world.ts'
 
 export async function doDeed(director: Director, what: Deed): Promise<void> {
@@ -32,6 +33,8 @@ export async function doDeed(director: Director, what: Deed): Promise<void> {
       return
     case 'astray':
       return await lead(world, what)
+    case 'move':
+      return await move(director, what)
     case 'approve':
       return await approve(director)
     case 'decide':
@@ -52,6 +55,37 @@ async function lead(world: World, { at, rounds }: { at: number; rounds: number }
   if ((await world.shared.catalog.getLocation(nameOf(at))) === null) return
   world.astray.set(at, rounds)
   await world.configure()
+}
+
+/** As `rebind` does it, once the location is another place. */
+async function move(
+  { world, oracle }: Director,
+  { at, keeps }: Extract<Deed, { deed: 'move' }>,
+): Promise<void> {
+  const { catalog } = world.shared
+  const replica = world.replicas[at] as Replica
+  // The versions that its bucket keeps stay behind.
+  if (!world.members.has(at) || world.offline.has(at) || replica.store.versioned) return
+  if ((await catalog.getLocation(replica.name)) === null) return
+  oracle.moved(replica)
+  replica.move(keeps)
+  const asked = { datasets: ['data'], run: null, by: 'ada@host' }
+  await catalog.dropHolds('data', replica.name, asked)
+  await catalog.setLocation(replica.name, await identityOf(world, replica), null, asked)
+}
+
+/** Asked until it answers, as a person would. */
+async function identityOf(world: World, { name }: Replica): Promise<string> {
+  const connector = await commandDeps(world).locations.open(world.config, name)
+  const { signal } = new AbortController()
+  for (;;) {
+    try {
+      return await connector.identity({ signal, create: true })
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      world.machine.advance(10_000)
+    }
+  }
 }
 
 async function approve(director: Director): Promise<void> {

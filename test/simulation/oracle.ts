@@ -34,6 +34,8 @@ export interface Oracle {
   disturbed(): void
   /** A person asked for it: of what there ever was, all may go; or what is held. */
   asked(what: 'anything' | 'held'): void
+  /** What this replica holds is no longer what it held. */
+  moved(replica: Replica): void
   /** Nothing that was agreed, or deleted, is known any more. */
   catalogLost(): void
   /** `Expectations.restoring` */
@@ -285,6 +287,11 @@ export function createOracle(world: World): Oracle {
       if (what === 'held') return
       // Also by a later run, where a delete failed.
       for (const one of keys.values()) for (const sha of one.ever) one.removed.add(sha)
+    },
+    moved({ name }) {
+      disturbed = true
+      emptied.delete(name)
+      expectations.forget()
     },
     catalogLost() {
       disturbed = true

@@ -37,6 +37,7 @@ export type Deed =
   | { deed: 'offline'; at: number; rounds: number }
   /** Its location leads elsewhere: a mount that is gone, a bucket of the same name. */
   | { deed: 'astray'; at: number; rounds: number }
+  | { deed: 'move'; at: number; keeps: 'all' | 'some' | 'none' }
   | { deed: 'approve' }
   /** Decides an open conflict: the nth side of it. */
   | { deed: 'decide'; nth: number; side: number }
@@ -255,7 +256,12 @@ function deedOf(dice: Dice, { kinds: places, keys }: Scenario, steps: number): E
     case 8:
       return { at: 0, what: { deed: 'gc', hours: dice.pick([0, 2]) } }
     case 9:
-      return { at: 0, what: { deed: 'astray', at, rounds: 1 + dice.below(2) } }
+      return dice.below(2) === 0
+        ? { at: 0, what: { deed: 'astray', at, rounds: 1 + dice.below(2) } }
+        : {
+            at: 0,
+            what: { deed: 'move', at, keeps: dice.pick(['all', 'some', 'some', 'none'] as const) },
+          }
     default:
       return { at: 0, what: { deed: 'approve' } }
   }

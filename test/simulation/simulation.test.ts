@@ -67,6 +67,8 @@ const deedKinds = [
   'leave',
   'join',
   'offline',
+  'astray',
+  'move',
   'restore',
   'undo',
   'gc',

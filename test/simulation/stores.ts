@@ -33,6 +33,9 @@ export interface Replica {
   /** The key whose next read gives other bytes than those that its digests are of. */
   rotten: Key | null
   written: WeakMap<MemoryEntry, { by: Change['by']; step: number }>
+  /** It is another place from now on, with a copy of what was here, or of some of it. Nobody
+   *  removed anything. */
+  move(keeps: 'all' | 'some' | 'none'): void
 }
 
 export interface StoresContext {
@@ -59,7 +62,14 @@ export function createReplica(
     windows: new Map(),
     shown: new Set(),
     written: new WeakMap(),
+    move(keeps) {
+      store.id = `${store.id}, moved`
+      replica.shown.clear()
+      const every = { all: Number.POSITIVE_INFINITY, some: 2, none: 1 }[keeps]
+      for (const [i, key] of [...store.names()].entries()) if ((i + 1) % every === 0) remove(key)
+    },
   }
+  const { remove } = store
   store.clock = () => context.now() + replica.skew
   behaveAs(kind, store)
   watchStore(replica, context)
