@@ -1,6 +1,7 @@
 /** A run: prepare → ranges in a sliding window → deferred deletes → finish. */
 import {
   CancellationScope,
+  CancelledFailure,
   ContinueAsNew,
   condition,
   continueAsNew,
@@ -77,8 +78,11 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
       const prepared = seen.run !== null
       const result = await end(cancelled ? 'cancelled' : 'failed')
       // Who waits for the result is told why it didn't begin.
-      if (result === null || !(prepared || cancelled)) throw error
-      return result
+      if (result !== null && (prepared || cancelled)) return result
+      // The time-out of a lost worker is no failure of what was cancelled before it began.
+      if (cancelled && !isCancellation(error))
+        throw new CancelledFailure('cancelled', [], error as Error)
+      throw error
     })
   }
 

@@ -50,6 +50,8 @@ export interface Oracle {
 interface Known {
   /** Who changed it since all replicas were equal, by name. */
   touched: Set<string>
+  /** What users changed that Tidemark had put, maybe without hearing so: then it puts it again. */
+  over: { store: Replica; put: MemoryEntry }[]
   /** What the last user to do so left there; null: nothing. */
   left: string | null
   /** What all had when all was quiet. */
@@ -79,7 +81,7 @@ export function createOracle(world: World): Oracle {
   const expectations = createExpectations(world, fail)
 
   function known(key: Key): Known {
-    const fresh = { touched: new Set<string>(), left: null, agreed: null }
+    const fresh = { touched: new Set<string>(), over: [], left: null, agreed: null }
     const found = keys.get(key) ?? { ...fresh, removed: new Set<string>(), ever: new Set<string>() }
     keys.set(key, found)
     return found
@@ -91,6 +93,7 @@ export function createOracle(world: World): Oracle {
     const one = known(key)
     one.touched.add(store.name)
     one.left = shaOf(to)
+    if (before && before === store.put.get(key)) one.over.push({ store, put: before })
     // At a replica that left the dataset nobody says anything of its keys.
     if (before && world.members.has(store.index)) one.removed.add(shaOf(before) as string)
     if (to) one.ever.add(shaOf(to) as string)
@@ -237,6 +240,7 @@ export function createOracle(world: World): Oracle {
     if (equal) {
       one.agreed = first ?? null
       one.touched.clear()
+      one.over = []
     } else one.touched.add('?').add('??')
   }
 
@@ -246,7 +250,8 @@ export function createOracle(world: World): Oracle {
     for (const sha of held) {
       if (sha !== null && !one.ever.has(sha)) fail('nothing is made up', `${key} holds ${sha}`)
     }
-    if (disturbed || blocked || one.touched.size > 1) return
+    const unheard = one.over.some(({ store, put }) => !store.heard.has(put))
+    if (disturbed || blocked || unheard || one.touched.size > 1) return
     // A loser's own name: nobody's but Tidemark's, until it is agreed.
     if (one.touched.size === 0 && one.agreed === null && one.left === null) return
     const [toucher] = one.touched

@@ -9,7 +9,8 @@ import { wordsOf } from './operations.ts'
 import { type Broken, createOracle, type Oracle } from './oracle.ts'
 import type { Event, Round, Scenario } from './scenario.ts'
 import { play as playOperation } from './stores.ts'
-import { isOpen, start } from './temporal-server.ts'
+import { isCancellation } from './temporal.ts'
+import { isOpen, type Started, start } from './temporal-server.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface Played {
@@ -23,6 +24,8 @@ export interface Played {
   counted: Map<string, number>
 }
 
+class NotBegun extends Error {}
+
 export interface Director {
   world: World
   oracle: Oracle
@@ -30,6 +33,7 @@ export interface Director {
   runs: number
   /** The last run was complete, and nothing else happened while it ran. */
   clean: boolean
+  /** Throws `NotBegun` where it was cancelled before it had a number. */
   run(input?: Partial<SyncInput>, events?: Event[]): Promise<RunRecord>
 }
 
@@ -105,26 +109,38 @@ function direct(world: World, workflow: typeof SyncDataset): Director {
       pending = events.map((event) => ({ at: machine.steps + event.at, event }))
       const [faults, hard] = faultsOf(world)
       world.running = start(workflow as never, id, input)
-      const result = (await world.running.result) as { run: number }
+      const result = await resultOf(world, world.running)
       world.running = null
       const [faultsNow, hardNow] = faultsOf(world)
       world.troubled ||= faultsNow > faults
       world.disturbed ||= hardNow > hard
       director.clean = !world.troubled && pending.length === 0
-      const record = (await world.shared.catalog.getRun(result.run)) as RunRecord
-      machine.trace(`run ${record.run} is ${record.state} ${JSON.stringify(record.counts)}`)
-      await oracle.runEnds(record, !world.troubled && input.mode !== 'plan')
+      const record = result && ((await world.shared.catalog.getRun(result.run)) as RunRecord)
+      if (record) {
+        machine.trace(`run ${record.run} is ${record.state} ${JSON.stringify(record.counts)}`)
+        await oracle.runEnds(record, !world.troubled && input.mode !== 'plan')
+      } else machine.trace('cancelled before it began')
       // What didn't come about before the end does so behind it.
       for (const { event } of pending.splice(0)) {
         if ('operation' in event.what) happen(director, event)
       }
       oracle.throwIfBroken()
-      director.clean &&= record.state === 'complete' && input.mode === 'sync'
+      director.clean &&= record?.state === 'complete' && input.mode === 'sync'
       machine.advance(10_000)
+      if (record === null) throw new NotBegun()
       return record
     },
   }
   return director
+}
+
+async function resultOf(world: World, running: Started): Promise<{ run: number } | null> {
+  try {
+    return (await running.result) as { run: number }
+  } catch (error) {
+    if (world.cancelled && isCancellation(error)) return null
+    throw error
+  }
 }
 
 /** How many came about: all, and those that a run can't make good by itself. */
@@ -206,10 +222,13 @@ async function playRound(director: Director, { planned, events }: Round): Promis
     } else happen(director, event)
   }
   const later = events.filter(({ at }) => at > 0)
-  if (planned) {
-    const plan = await director.run({ mode: 'plan' })
-    if (plan.state === 'planned') await director.run({ mode: 'apply', base: plan.run }, later)
-  } else await director.run({}, later)
+  try {
+    const plan = planned ? await director.run({ mode: 'plan' }) : null
+    if (!plan) await director.run({}, later)
+    else if (plan.state === 'planned') await director.run({ mode: 'apply', base: plan.run }, later)
+  } catch (error) {
+    if (!(error instanceof NotBegun)) throw error
+  }
   for (const away of [world.offline, world.astray]) {
     for (const [index, rounds] of away) {
       if (rounds <= 1) away.delete(index)

@@ -33,6 +33,9 @@ export interface Replica {
   /** The key whose next read gives other bytes than those that its digests are of. */
   rotten: Key | null
   written: WeakMap<MemoryEntry, { by: Change['by']; step: number }>
+  /** What Tidemark put last under each key; and of all that it put, what it heard to be there. */
+  put: Map<Key, MemoryEntry>
+  heard: WeakSet<MemoryEntry>
   /** It is another place from now on, with a copy of what was here, or of some of it. Nobody
    *  removed anything. */
   move(keeps: 'all' | 'some' | 'none'): void
@@ -62,6 +65,7 @@ export function createReplica(
     windows: new Map(),
     shown: new Set(),
     written: new WeakMap(),
+    ...{ put: new Map(), heard: new WeakSet() },
     move(keeps) {
       store.id = `${store.id}, moved`
       replica.shown.clear()
@@ -83,6 +87,9 @@ export function createReplica(
     }
     if (when === 'after' && key !== undefined && operation !== 'list') show(replica, key)
     context.trouble(replica, call)
+    const writes = operation === 'write' || operation === 'copyWithin'
+    const put = when === 'after' && writes && key !== undefined && replica.put.get(key)
+    if (put) replica.heard.add(put)
     // Only what it was let see.
     for (const { key } of call.page?.entries ?? []) show(replica, key)
   })
@@ -198,6 +205,7 @@ function watchStore(replica: Replica, context: StoresContext): void {
     if (to) replica.written.set(to, { by, step })
     // Who wrote it knows it.
     if (to && by === 'tidemark') replica.shown.add(seenAs(key, to))
+    if (to && by === 'tidemark') replica.put.set(key, to)
     context.changed({ store: replica, key, by, before, to, step })
   }
 }

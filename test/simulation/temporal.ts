@@ -14,7 +14,7 @@ import {
   within,
 } from './temporal-server.ts'
 
-export { ContinueAsNew }
+export { CancelledFailure, ContinueAsNew }
 
 export class CancellationScope {
   readonly scope = newScope(here().scope, true)
