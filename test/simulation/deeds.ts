@@ -1,6 +1,7 @@
 /** What people do with Tidemark itself, between runs: as the commands do it. */
 import { StoreError } from '../../src/errors.ts'
 import type { Directive, Request } from '../../src/model.ts'
+import { rebind } from '../../src/rebind.ts'
 import { contentNames } from '../../src/sync/content.ts'
 import { sideOf } from '../../src/sync/strategies/choose.ts'
 import { collectVault } from '../../src/vault/collect.ts'
@@ -57,33 +58,27 @@ async function lead(world: World, { at, rounds }: { at: number; rounds: number }
   await world.configure()
 }
 
-/** As `rebind` does it, once the location is another place. */
+/** The location is another place, and a person says so until it is heard. */
 async function move(
   { world, oracle }: Director,
   { at, keeps }: Extract<Deed, { deed: 'move' }>,
 ): Promise<void> {
-  const { catalog } = world.shared
+  const { catalog, locations } = commandDeps(world)
   const replica = world.replicas[at] as Replica
   // The versions that its bucket keeps stay behind.
   if (!world.members.has(at) || world.offline.has(at) || replica.store.versioned) return
   if ((await catalog.getLocation(replica.name)) === null) return
   oracle.moved(replica)
   replica.move(keeps)
-  const asked = { datasets: ['data'], run: null, by: 'ada@host' }
-  await catalog.dropHolds('data', replica.name, asked)
-  await catalog.setLocation(replica.name, await identityOf(world, replica), null, asked)
-}
-
-/** Asked until it answers, as a person would. */
-async function identityOf(world: World, { name }: Replica): Promise<string> {
-  const connector = await commandDeps(world).locations.open(world.config, name)
-  const { signal } = new AbortController()
-  for (;;) {
+  const connector = await locations.open(world.config, replica.name)
+  const { name: location } = replica
+  const rebinding = { location, host: null, datasets: ['data'], by: 'ada@host' }
+  for (let bound = false; !bound; world.machine.advance(10_000)) {
     try {
-      return await connector.identity({ signal, create: true })
+      await rebind(catalog, connector, rebinding, new AbortController().signal)
+      bound = true
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      world.machine.advance(10_000)
     }
   }
 }

@@ -93,6 +93,11 @@ export const mutants: Mutant[] = [
     'if (known.identity !== identity) {',
     'if (known.identity === null) {',
   ]),
+  bug('a location that was moved keeps its holds', 'I12', 1109, [
+    'src/rebind.ts',
+    'for (const name of datasets) forgotten',
+    'for (const name of datasets.slice(1)) forgotten',
+  ]),
   // ── I3 Absence is not deletion ────────────────────────────────────────────────────────────────
   bug('deletes go on before all ranges have ended', 'I3', 16, [
     'activities/tally.ts',

@@ -1,6 +1,7 @@
 import { type Config, type DatasetConfig, replicasOf } from '../../config/index.ts'
 import { EXIT, UserError } from '../../errors.ts'
 import { createLocations } from '../../locations.ts'
+import { rebind } from '../../rebind.ts'
 import { hostId } from '../../temporal/host.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { confirm } from '../confirm.ts'
@@ -45,12 +46,9 @@ export async function run(
       next: `tidemark rebind ${location} --yes`,
       refused: `${location} stays bound to what it was`,
     })
-    let forgotten = 0
-    // Holds first: with the new identity and the old holds, what it lacks would count as deleted.
-    const asked = { datasets: datasets.map(({ name }) => name), run: null, by: context.by }
-    for (const { name } of datasets) forgotten += await catalog.dropHolds(name, location, asked)
-    const is = await connector.identity({ signal, create: true })
-    await catalog.setLocation(location, is, host, asked)
+    const names = datasets.map(({ name }) => name)
+    const rebinding = { location, host, datasets: names, by: context.by }
+    const { is, forgotten } = await rebind(catalog, connector, rebinding, signal)
     output.result({ location, was: known.identity, is, rebound: true, forgotten })
     output.line(`${location} is bound to ${is}; ${count(forgotten, 'key')} forgotten there`)
     for (const { name } of datasets) output.line(`  next: tidemark plan ${name}`)
