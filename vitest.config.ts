@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
-    // The servers want the rest of a small machine.
-    maxWorkers: 2,
+    // On two cores one of them mostly waits, for servers and clocks.
+    maxWorkers: 3,
     // Real servers on a busy machine. A test that hangs is a fault; a slow one isn't.
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -117,9 +117,14 @@ function createDriver(path: string): Driver {
     connection.unlock = null
   }
 
+  /** Each commit makes the other connection forget its pages: the writer's own are still there. */
+  function idle(): Opened {
+    return writer.database.isTransaction ? reader : writer
+  }
+
   async function execute<R>(connection: Connection, query: CompiledQuery): Promise<QueryResult<R>> {
     if (connection.unlock) return run(writer, query)
-    if (isRead(query)) return await retryBusy(() => run<R>(reader, query))
+    if (isRead(query)) return await retryBusy(() => run<R>(idle(), query))
     await begin(connection)
     try {
       const result = run<R>(writer, query)
