@@ -130,6 +130,7 @@ async function moveSmall(
     const digests = digestsOf(bytes)
     const problem = digestProblem((item.head.content as Content).digests, digests)
     if (problem) throw new SourceError(corrupt(source.name, item.key, problem))
+    passed(item, digests)
     const results = await Promise.all(
       targets.map(
         async (target): Promise<[Target, Written | StoreError]> => [
@@ -228,10 +229,18 @@ async function feed(
       await branch.begun
     }
     await Promise.allSettled(writes)
+    if (!stream.failure()) passed(item, stream.digests())
     return await Promise.all(writes)
   } finally {
     release()
   }
+}
+
+/** Known of the item from now on: a target whose reply was lost is recognised by it, though the
+ *  source has moved on by then. */
+function passed(item: PlanItem, digests: Content['digests']): void {
+  const content = item.head.content as Content
+  item.head = { ...item.head, content: { ...content, digests: { ...content.digests, ...digests } } }
 }
 
 interface Feed {

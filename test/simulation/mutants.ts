@@ -88,7 +88,7 @@ export const mutants: Mutant[] = [
     `source.connector.read(source.key, (await source.connector.stat(source.key, { signal }))?.token ?? source.token, undefined, { signal })
   const bytes = await wholeBody(body)`,
   ]),
-  bug('a location that leads elsewhere is believed', 'I12', 385, [
+  bug('a location that leads elsewhere is believed', 'I12', 469, [
     'activities/prepare.ts',
     'if (known.identity !== identity) {',
     'if (known.identity === null) {',
