@@ -6,13 +6,17 @@ import type { World } from './world.ts'
 export interface RunBegun {
   /** Where its changes begin in the journal. */
   journalAt: number
+  /** How often a listing had shown less than there is. */
+  lies: number
 }
 
 type Fail = (promise: string, words: string) => void
 
-export function beginRun({ journal }: World): RunBegun {
-  return { journalAt: journal.length }
+export function beginRun(world: World): RunBegun {
+  return { journalAt: world.journal.length, lies: liesOf(world) }
 }
+
+export const liesOf = ({ troubles: { counted } }: World): number => counted.get('listing-lies') ?? 0
 
 /** `clean`: nobody and nothing else had a hand in it. */
 export function checkRun(

@@ -12,7 +12,7 @@ import type { SyncInput } from '../../workflows/messages.ts'
 import { createExpectations } from './expectations.ts'
 import { isKept, md5Of } from './kept.ts'
 import type { Operation } from './operations.ts'
-import { beginRun, checkRun, type RunBegun } from './oracle-run.ts'
+import { beginRun, checkRun, liesOf, type RunBegun } from './oracle-run.ts'
 import { type Change, type Replica, seenAs, shaOf } from './stores.ts'
 import type { World } from './world.ts'
 
@@ -178,11 +178,15 @@ export function createOracle(world: World): Oracle {
     const selects = compileFilter([], world.exclude)
     const journal = world.journal.slice(run?.journalAt)
     const moving = new Set(journal.filter(({ by }) => by === 'user').map(({ key }) => key))
+    // What the source's listing hides is nobody's there: no content is compared with it, or agreed.
+    const { direction } = world.scenario.dataset
+    const hidden = direction === 'one-way' && run !== null && liesOf(world) > run.lies
     let all = true
     for (const [key, one] of keys) {
       const held = members().map(({ store }) => shaOf(store.get(key)))
       const equal = held.every((sha) => sha === held[0])
       if (!equal || moving.has(key) || !selects(key)) all = false
+      else if (hidden) one.touched.add('?').add('??')
       else {
         checkOutcome(key, one, held, false)
         one.agreed = held[0] ?? null
