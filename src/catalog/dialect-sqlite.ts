@@ -2,8 +2,8 @@
  * Kysely on node:sqlite. Statements run at once, on this thread, and take well under a millisecond
  * each; what may take long is waiting for another process's lock, and that never blocks the thread.
  *
- * Two connections: one writes, in transactions, one at a time; the other reads what is committed
- * and waits for nobody (WAL).
+ * Two connections: one writes, in transactions, one at a time; meanwhile the other reads what is
+ * committed, and waits for nobody (WAL).
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
