@@ -14,6 +14,7 @@ import { resolveConflicts } from './resolve.ts'
 import type { Deps } from './run-context.ts'
 import { type ScanResult, scanPage } from './scan.ts'
 import { skipRun } from './skip.ts'
+import { createDeciding } from './verdict.ts'
 
 export type { Deps } from './run-context.ts'
 export type { ScanResult } from './scan.ts'
@@ -22,7 +23,8 @@ export type Activities = ReturnType<typeof createActivities>
 
 export function createActivities(deps: Deps) {
   const { catalog } = deps
-  const shared = { ...deps, budget: createByteBudget(bufferedBytesMax) }
+  const budget = createByteBudget(bufferedBytesMax)
+  const shared = { ...deps, budget, deciding: createDeciding() }
   return {
     /** The run's record, its replicas looked at, its ranges cut. */
     async prepare(input: SyncInput): Promise<Prepared> {

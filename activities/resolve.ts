@@ -18,12 +18,12 @@ import { judgeOf, movedOn, type Refused, type Told, toldOf } from './by-person.t
 import { conclude, endOf, identityOf, type Ruling } from './conclude.ts'
 import { expectContents, keepEntry } from './keep.ts'
 import { connectorOf, contextOf, type Deps, type RunContext } from './run-context.ts'
-import { type Judged, judged } from './verdict.ts'
+import { type Deciding, type Judged, judged } from './verdict.ts'
 
 const pageItems = 1_000
 
 interface Resolving {
-  deps: Deps
+  deps: Deps & { deciding: Deciding }
   context: RunContext
   signal: AbortSignal
   /** Of the page: those that stay open. */
@@ -39,7 +39,7 @@ interface Case extends Resolving {
 
 /** In a plan, nothing is written but the plan: decided conflicts become its items. */
 export async function resolveConflicts(
-  deps: Deps,
+  deps: Deps & { deciding: Deciding },
   run: RunNumber,
   rangeNumber: number,
   attempt: Attempt,

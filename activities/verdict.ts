@@ -13,7 +13,7 @@ import type {
 } from '../src/sync/strategies/verdict.ts'
 import { contentsSize, loadContents } from './contents.ts'
 import { askModule } from './custom.ts'
-import { createByteBudget } from './lanes.ts'
+import { type ByteBudget, createByteBudget } from './lanes.ts'
 import { mergeInThread } from './merge.ts'
 import type { Deps, RunContext } from './run-context.ts'
 
@@ -21,11 +21,17 @@ import type { Deps, RunContext } from './run-context.ts'
  *  beside that is bounded by its thread. */
 const timesSize = 2
 
-const memory = createByteBudget(decidingBytesMax)
+/** What deciding may take of a worker. */
+export interface Deciding {
+  memory: ByteBudget
+  /** Small contents are merged on the event loop, which takes up to half a second: one in a turn of
+   *  it, so that heartbeats go out between them. */
+  turns: ByteBudget
+}
 
-/** Small contents are merged here, which takes up to half a second: one in a turn of the event
- *  loop, so that heartbeats go out between them. */
-const turns = createByteBudget(1)
+export function createDeciding(): Deciding {
+  return { memory: createByteBudget(decidingBytesMax), turns: createByteBudget(1) }
+}
 
 export interface Judged {
   rule: StrategyRule | null
@@ -40,19 +46,25 @@ export type Judge = (known: Known) => { rule: StrategyRule | null; verdict: Verd
  * be read now.
  */
 export async function judged<T>(
-  deps: Deps,
+  deps: Deps & { deciding: Deciding },
   context: RunContext,
   conflict: Conflict,
   { judge, now, signal }: { judge: Judge; now: number; signal: AbortSignal },
   use: (judged: Judged) => Promise<T>,
 ): Promise<T> {
+  const { memory, turns } = deps.deciding
   const answers = new Map<string, Answer>()
   const merges = new Map<MergingStrategy, Merged>()
   let contents: Known['contents'] = null
   let release = () => {}
   try {
     for (;;) {
-      const { rule, verdict } = await inTurn(judge, { now, contents, answers, merges }, signal)
+      const { rule, verdict } = await inTurn(
+        turns,
+        judge,
+        { now, contents, answers, merges },
+        signal,
+      )
       if (verdict.kind !== 'needs') return await use({ rule, verdict })
       if (verdict.what === 'contents') {
         contents = null
@@ -72,7 +84,12 @@ export async function judged<T>(
   }
 }
 
-async function inTurn(judge: Judge, known: Known, signal: AbortSignal): Promise<ReturnType<Judge>> {
+async function inTurn(
+  turns: ByteBudget,
+  judge: Judge,
+  known: Known,
+  signal: AbortSignal,
+): Promise<ReturnType<Judge>> {
   if (known.contents === null) return judge(known)
   const release = await turns.take(1, signal)
   try {

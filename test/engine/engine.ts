@@ -12,6 +12,7 @@ import { resolveConflicts } from '../../activities/resolve.ts'
 import type { Deps } from '../../activities/run-context.ts'
 import { scanPage } from '../../activities/scan.ts'
 import type { ThreadLimits } from '../../activities/thread.ts'
+import { createDeciding } from '../../activities/verdict.ts'
 import type { LocationOptions } from '../../connectors/options.ts'
 import type { Catalog, RunMode, RunRecord } from '../../src/catalog/catalog.ts'
 import { openCatalog } from '../../src/catalog/open.ts'
@@ -155,7 +156,7 @@ export async function createEngine(
     ranges: number,
     given: RunOptions,
   ): Promise<void> {
-    const shared = { ...deps, budget: createByteBudget(1 << 27) }
+    const shared = { ...deps, budget: createByteBudget(1 << 27), deciding: createDeciding() }
     const step = async <T>(lane: string, work: (attempt: Attempt) => Promise<T>): Promise<T> => {
       for (let again = false; ; again = true) {
         try {

@@ -4,7 +4,7 @@ import { createByteBudget } from '../../activities/lanes.ts'
 import { mergeInThread } from '../../activities/merge.ts'
 import type { RunContext } from '../../activities/run-context.ts'
 import { inThread, type ThreadLimits } from '../../activities/thread.ts'
-import { type Judge, judged } from '../../activities/verdict.ts'
+import { createDeciding, type Judge, judged } from '../../activities/verdict.ts'
 import { mergeHeapMiB, mergeInlineBytesMax } from '../../src/limits.ts'
 import type { Conflict, Strategy } from '../../src/model.ts'
 import { decide } from '../../src/sync/strategies/decide.ts'
@@ -155,9 +155,10 @@ it('of many that are decided at once, one is in a turn of the event loop', async
   }
   const conflict = { key: 'k', contenders: [], base: null } as unknown as Conflict
   const { engine } = await conflictWorld(['a', 'b'], merge())
+  const deciding = createDeciding()
   const one = async () => {
     const ask = { judge, now: 1, signal }
-    await judged(engine.deps, {} as RunContext, conflict, ask, async () => {})
+    await judged({ ...engine.deps, deciding }, {} as RunContext, conflict, ask, async () => {})
   }
   let turning = true
   const turn = () => {

@@ -1,6 +1,7 @@
 /** Conflicts that stay open: they follow their sides, end by agreement, by a person, or in time. */
 import { expect, it } from 'vitest'
 import { resolveConflicts } from '../../activities/resolve.ts'
+import { createDeciding } from '../../activities/verdict.ts'
 import { memoryStore } from '../../connectors/memory-store.ts'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { StrategyRule } from '../../src/model.ts'
@@ -131,6 +132,7 @@ it('one-way, drift is never decided by a strategy', async () => {
 it('an attempt that was given up opens nothing over what its successor decided', async () => {
   const world = await conflictWorld(['a', 'b'], manual)
   const { catalog, deps } = world.engine
+  const shared = { ...deps, deciding: createDeciding() }
   world.put('a', 'k', 'of a')
   world.put('b', 'k', 'of b')
   let asked = 0
@@ -142,7 +144,7 @@ it('an attempt that was given up opens nothing over what its successor decided',
       // It asked in time, and was overtaken before it wrote.
       const late = { ...(await world.engine.attempt(number, lane)), fence: async () => undefined }
       await catalog.claim(number, lane)
-      await expect(resolveConflicts(deps, number, 0, late)).rejects.toThrow(lane)
+      await expect(resolveConflicts(shared, number, 0, late)).rejects.toThrow(lane)
     },
   })
   await expect(run).rejects.toThrow('resolve/0')
