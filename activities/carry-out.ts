@@ -13,6 +13,7 @@ import type { Committer } from './commit.ts'
 import { endOf } from './conclude.ts'
 import { keepAgreed, keepFromAny } from './keep.ts'
 import type { ByteBudget } from './lanes.ts'
+import { type Bearer, decideMetadata } from './metadata.ts'
 import { connectorOf, type Deps, type RunContext } from './run-context.ts'
 import { sameContent } from './same-content.ts'
 import {
@@ -245,7 +246,7 @@ async function outcomeOfPut(
 async function fromAnySource(
   work: Work,
   item: PlanItem,
-  targets: Target[],
+  targets: (Target & { replica: string })[],
 ): Promise<(Written | StoreError)[]> {
   const { deps, attempt } = work
   const transferContext = {
@@ -259,6 +260,8 @@ async function fromAnySource(
   let failure: SourceError | null = null
   for await (const origin of originsOf(work, item, targets)) {
     try {
+      if (!origin.carriesMetadata)
+        await decideMetadata(item, ...bearersOf(work, item, targets), attempt.signal)
       return await transfer(item, origin, targets, transferContext)
     } catch (error) {
       if (!(error instanceof SourceError)) throw error
@@ -269,6 +272,20 @@ async function fromAnySource(
   const location = item.sources[0]?.replica ?? item.head.origin
   const none = new StoreError('unavailable', words, { location, operation: 'read', key: item.key })
   throw failure ?? new SourceError(none)
+}
+
+/** Who has the content, and who has what it is to replace. */
+function bearersOf(
+  { context }: Work,
+  { key, sourceKey = key, sources }: PlanItem,
+  targets: (Target & { replica: string })[],
+): [holders: Bearer[], targets: Bearer[]] {
+  const holders = sources.flatMap(({ replica }) => {
+    const connector = connectorOf(context, replica)
+    return connector ? [{ replica, connector, key: sourceKey }] : []
+  })
+  const replaced = targets.filter(({ expect }) => expect !== null)
+  return [holders, replaced.map(({ replica, connector }) => ({ replica, connector, key }))]
 }
 
 /** The replicas that have it; then the vault, which is asked only where none can be read. */

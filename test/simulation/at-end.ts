@@ -4,11 +4,12 @@ import type { MemoryEntry } from '../../connectors/memory-store.ts'
 import { verifyAudit } from '../../src/audit/verify.ts'
 import { nativeParts } from '../../src/locations.ts'
 import type { Content, Key, Request } from '../../src/model.ts'
-import { compareBytes } from '../../src/sync/content.ts'
+import { compareBytes, metadataText } from '../../src/sync/content.ts'
 import { compileFilter } from '../../src/sync/filter.ts'
 import { checkVault } from '../../src/vault/check.ts'
 import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
+import { shaOf } from './stores.ts'
 import { commandDeps, type World } from './world.ts'
 
 export async function checkAtEnd(director: Director): Promise<void> {
@@ -28,11 +29,31 @@ export async function checkAtEnd(director: Director): Promise<void> {
   }
   await oracle.quiet()
   oracle.throwIfBroken()
+  await checkMetadata(director)
   await checkRuns(director)
   await checkKept(director)
   if (world.scenario.seed % 4 === 0) await checkRestored(director)
   const [first] = world.unexpected
   if (first) throw new Broken('errors have codes', String((first as Error).stack))
+}
+
+/** Where all have the same bytes, all that can carry any have the same metadata. */
+async function checkMetadata({ world }: Director): Promise<void> {
+  const { catalog } = world.shared
+  const range = { from: null, to: null }
+  const open = await catalog.openConflicts({ dataset: 'data', range, after: null, limit: 1_000 })
+  const conflicts = new Set(open.map(({ key }) => key))
+  const selects = compileFilter([], world.exclude)
+  const carriers = world.replicas.filter(
+    ({ index, store }) => world.members.has(index) && store.traits.carriesMetadata !== false,
+  )
+  for (const key of new Set(carriers.flatMap(({ store }) => store.names()))) {
+    if (conflicts.has(key) || !selects(key)) continue
+    const entries = carriers.flatMap(({ store }) => store.get(key) ?? [])
+    if (new Set(entries.map(shaOf)).size !== 1) continue
+    const texts = new Set(entries.map(({ metadata }) => metadataText(metadata)))
+    if (texts.size > 1) throw new Broken('I7 metadata', `${key}: ${[...texts].join(' and ')}`)
+  }
 }
 
 async function checkRuns({ world }: Director): Promise<void> {

@@ -189,6 +189,11 @@ export const mutants: Mutant[] = [
     "return 'unknown'\n}\n\n/** Bytes and metadata.",
     "return 'same'\n}\n\n/** Bytes and metadata.",
   ]),
+  bug('content from a folder takes whatever type its target had', 'I7', 843, [
+    'activities/carry-out.ts',
+    'if (!origin.carriesMetadata)',
+    "if (origin.name === '')",
+  ]),
   bug('a page that did not end its range ends it', 'I7', 17, [
     'src/catalog/scan.ts',
     "state: page.ended ? 'scanned' : 'open'",

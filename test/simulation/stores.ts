@@ -23,6 +23,8 @@ export interface Replica {
   name: string
   kind: Kind
   store: MemoryStore
+  /** Its users give a content type along. */
+  typed: boolean
   /** ms by which its clock is wrong. */
   skew: number
   /** Keys that Tidemark is about to commit here, since which step: where the store checks nothing,
@@ -55,13 +57,13 @@ const partBytes = 64
 export function createReplica(
   index: number,
   kind: Kind,
-  pageKeys: number,
+  { pageKeys, typed }: { pageKeys: number; typed: boolean },
   context: StoresContext,
 ): Replica {
   const name = String.fromCharCode(97 + index)
   const store = memoryStore(name)
   const replica: Replica = {
-    ...{ index, name, kind, store, skew: 0, rotten: null },
+    ...{ index, name, kind, store, typed, skew: 0, rotten: null },
     windows: new Map(),
     shown: new Set(),
     written: new WeakMap(),
@@ -227,7 +229,10 @@ export function play(replicas: Replica[], operation: Operation): boolean {
   }
 }
 
-function playAt({ store, kind }: Replica, operation: Operation): boolean {
+/** Users' programs name a type by what they write; folders keep none. */
+export const typeOf = (bytes: Uint8Array): string => `text/x-${sha256Of(bytes).slice(0, 4)}`
+
+function playAt({ store, kind, typed }: Replica, operation: Operation): boolean {
   if (operation.do === 'remove-all') {
     const names = [...store.names()]
     for (const name of names) store.remove(name)
@@ -238,7 +243,7 @@ function playAt({ store, kind }: Replica, operation: Operation): boolean {
   const pathLike = kind === 'file' || kind === 'folding'
   const put = (name: Key, bytes: Buffer): boolean => {
     if (pathLike && store.refuses(name) !== null) return false
-    store.put(name, bytes)
+    store.put(name, bytes, typed && !pathLike ? { contentType: typeOf(bytes) } : undefined)
     return true
   }
   switch (operation.do) {

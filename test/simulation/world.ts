@@ -110,7 +110,7 @@ export async function createWorld(
     },
   }
   world.replicas = scenario.kinds.map((kind, i) =>
-    createReplica(i, kind, scenario.pageKeys, context),
+    createReplica(i, kind, { ...scenario, typed: scenario.seed % 7 === 3 }, context),
   )
   if (scenario.dataset.history.content === 'native') {
     // One bucket among them may keep none, as folders do.
