@@ -342,16 +342,16 @@ function closeIfAgreed({ open }: Scan, one: TalliedKey, decision: Decision): voi
   if (agreed && !one.observations.some(({ kind }) => kind === 'unknown')) open.close(one.key)
 }
 
-/** Of a key that was never agreed and that nobody has any more, no stream tells: the page went by
- *  its place without it. */
+/** Of a key that nobody has any more, the baseline neither, no stream tells: the page went by its
+ *  place without it. */
 async function closeVanished(scan: Scan, cursor: Key | null, ended: boolean): Promise<void> {
   const { open, range, context } = scan
   if (context.replicas.some(({ connector }) => connector === null)) return
   if (ended || cursor !== null) await open.readTo(ended ? null : cursor)
-  for (const { key, conflict } of open.all()) {
+  for (const { key } of open.all()) {
     const before = range.cursor !== null && compareKeys(key, range.cursor) <= 0
     const behind = !ended && (cursor === null || compareKeys(key, cursor) > 0)
-    if (before || behind || conflict.head !== null || scan.shown.has(key)) continue
+    if (before || behind || scan.shown.has(key)) continue
     open.close(key)
   }
 }

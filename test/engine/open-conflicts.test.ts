@@ -129,6 +129,21 @@ it('one-way, drift is never decided by a strategy', async () => {
   expect(open?.kind).toBe('drift')
 })
 
+it('of a key that went while its other side was away ends when that one is back without it', async () => {
+  const world = await conflictWorld(['a', 'b'], manual)
+  await world.engine.configure({ direction: 'one-way', drift: 'conflict' })
+  world.put('b', 'k', 'of b')
+  world.put('a', 'k', 'of a')
+  expect(await world.engine.run()).toMatchObject({ state: 'conflicts' })
+  for (const store of ['a', 'b']) world.remove(store, 'k')
+  const back = failing('b', 'list', 'unavailable')
+  await world.engine.run()
+  expect(await world.conflicts()).toHaveLength(1)
+  back()
+  expect(await world.engine.run()).toMatchObject({ state: 'complete' })
+  expect(await world.conflicts()).toEqual([])
+})
+
 it('an attempt that was given up opens nothing over what its successor decided', async () => {
   const world = await conflictWorld(['a', 'b'], manual)
   const { catalog, deps } = world.engine
