@@ -34,6 +34,45 @@ export async function weighRunDeletes(
 ): Promise<Weighed> {
   const { catalog } = deps
   const { record, dataset } = await contextOf(deps, run)
+  const { verdict, weighed, renames, reason } = await weigh(deps, record, dataset, rangesFailed)
+  await carryOutVerdicts(catalog, run, attempt, (one) => {
+    return verdict(one) ?? (reason !== null && isDelete(one) ? { kind: 'held', reason } : null)
+  })
+  if (weighed.held > 0) {
+    const message = `${weighed.held} deletes held: ${reason ?? verdict.words}`
+    const approve = `Look at them with \`tidemark show ${run}\`; then \`tidemark approve ${run}\``
+    const [emptied] = verdict.emptied
+    const refill = `, or fill it again: \`tidemark rebind ${emptied} --forget\``
+    const next = `${approve}${emptied === undefined ? '' : refill}.`
+    await catalog.updateRun(run, { problem: { code: 'deletes-held', message, next } })
+  }
+  const { held, cancelled } = weighed
+  // Held deletes used up no rename: what is approved later isn't weighed again.
+  const counts = { held, cancelled, renames: reason === null ? renames : 0 }
+  await catalog.updateRun(run, { counts })
+  const has = async (state: 'deferred' | 'blocked') =>
+    (await catalog.readItems({ run, states: [state], after: -1, limit: 1 })).length > 0
+  return { ...weighed, deferred: await has('deferred'), blocked: await has('blocked') }
+}
+
+/** What carrying out this plan would hold, as it stands now, and why; null: nothing. */
+export async function foreseeHeld(
+  deps: Pick<Deps, 'catalog' | 'clock'>,
+  plan: RunRecord,
+  dataset: DatasetConfig,
+): Promise<{ held: number; reason: string } | null> {
+  const { verdict, weighed, reason } = await weigh(deps, plan, dataset, 0)
+  return weighed.held > 0 ? { held: weighed.held, reason: reason ?? verdict.words } : null
+}
+
+async function weigh(
+  deps: Pick<Deps, 'catalog' | 'clock'>,
+  record: RunRecord,
+  dataset: DatasetConfig,
+  rangesFailed: number,
+) {
+  const { catalog } = deps
+  const { run } = record
   const verdict = verdictsOf(await doubtsOf(catalog, record), rangesFailed)
   const contents = new Map<string, number>()
   const weighed = { deletes: 0, held: 0, cancelled: 0 }
@@ -54,22 +93,7 @@ export async function weighRunDeletes(
     weighed.held += weighed.deletes
     weighed.deletes = 0
   }
-  await carryOutVerdicts(catalog, run, attempt, (one) => {
-    return verdict(one) ?? (reason !== null && isDelete(one) ? { kind: 'held', reason } : null)
-  })
-  if (weighed.held > 0) {
-    const words = reason ?? verdict.emptied
-    const message = `${weighed.held} deletes held: ${words}`
-    const next = `Look at them with \`tidemark show ${run}\`; then \`tidemark approve ${run}\`.`
-    await catalog.updateRun(run, { problem: { code: 'deletes-held', message, next } })
-  }
-  const { held, cancelled } = weighed
-  // Held deletes used up no rename: what is approved later isn't weighed again.
-  const counts = { held, cancelled, renames: reason === null ? renames : 0 }
-  await catalog.updateRun(run, { counts })
-  const has = async (state: 'deferred' | 'blocked') =>
-    (await catalog.readItems({ run, states: [state], after: -1, limit: 1 })).length > 0
-  return { ...weighed, deferred: await has('deferred'), blocked: await has('blocked') }
+  return { verdict, weighed, renames, reason }
 }
 
 function isDelete({ item }: ItemRecord): boolean {
@@ -151,7 +175,7 @@ function verdictsOf({ unknown, emptied }: Doubts, rangesFailed: number) {
     const held = item?.goneAt.some((replica) => emptied.has(replica))
     return held ? { kind: 'held', reason: words } : null
   }
-  return Object.assign(verdict, { emptied: words })
+  return Object.assign(verdict, { emptied, words })
 }
 
 async function* itemPages(
@@ -194,7 +218,7 @@ async function carryOutVerdicts(
  * dataset); every create of the same content excuses one delete: it is a rename.
  */
 async function overLimit(
-  deps: Deps,
+  deps: Pick<Deps, 'catalog' | 'clock'>,
   record: RunRecord,
   dataset: DatasetConfig,
   deletes: number,

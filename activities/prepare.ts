@@ -190,7 +190,8 @@ async function lookAt(
     if (!(error instanceof StoreError || error instanceof UserError)) throw error
     // That the catalog is away says nothing of the replica.
     if (error instanceof UserError && error.exit === EXIT.unreachable) throw error
-    const problem = { code: error.code, message: error.message }
+    const next = error instanceof UserError ? error.next : undefined
+    const problem = { code: error.code, message: error.message, ...(next && { next }) }
     const unknown = { replica, state: 'unknown' as const, problem, seen: 0, gone: 0 }
     await deps.catalog.putRunReplica(run, unknown)
     return null

@@ -356,9 +356,10 @@ async function closeVanished(scan: Scan, cursor: Key | null, ended: boolean): Pr
   }
 }
 
+/** A plan leaves the inbox as it is: the next run sees the same. */
 async function endConflicts({ deps, context, range, moment, attempt, open }: Scan): Promise<void> {
   const ended = open.closed()
-  if (ended.length === 0) return
+  if (ended.length === 0 || context.record.mode === 'plan') return
   const change = { run: range.run, at: moment.to, opened: [], ended, items: [] }
   const done = await deps.catalog.changeConflicts(context.dataset.name, change, attempt.holder)
   if (done === null) throw new Superseded(attempt.holder)

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type GetOptions, getTool } from '../src/temporal/binaries.ts'
-import { freePort } from '../src/temporal/ports.ts'
+import { type ClaimedPort, claimFreePort, claimPort } from '../src/temporal/ports.ts'
 import { accepts, type Program, startProgram, untilReady } from '../src/temporal/program.ts'
 import { fakeGcsTool, versitygwTool } from './tools.ts'
 
@@ -68,7 +68,7 @@ export async function start(what: Start): Promise<Running & { port: number; data
   await mkdir(data, { recursive: true })
   // PostgreSQL runs as another user where we are root, and must get through to its data.
   await chmod(folder, 0o711)
-  const port = what.options.port ?? (await freePort())
+  const { port, release } = await portFor(what.options.port)
   const logFile = join(folder, 'server.log')
   const program: Program = await startProgram({
     command: what.command,
@@ -78,6 +78,7 @@ export async function start(what: Start): Promise<Running & { port: number; data
   })
   const stop = async () => {
     await program.stop()
+    release()
     if (!what.options.folder) await rm(folder, { recursive: true, force: true })
   }
   try {
@@ -88,6 +89,13 @@ export async function start(what: Start): Promise<Running & { port: number; data
     throw error
   }
   return { pid: program.pid, folder, port, data, stop }
+}
+
+/** Ours until it is released: servers that start side by side could be given the same free one, and
+ *  each would take the other's answers for its own. */
+async function portFor(wanted: number | undefined): Promise<ClaimedPort> {
+  if (wanted === undefined) return await claimFreePort()
+  return (await claimPort(wanted)) ?? { port: wanted, release: () => undefined }
 }
 
 /** `versions`: a bucket's versioning can be turned on. */

@@ -91,8 +91,8 @@ export interface RunCounts {
 export interface RunReplica {
   replica: string
   state: 'ok' | 'unknown'
-  /** Why it is unknown: code and words. */
-  problem: { code: string; message: string } | null
+  /** Why it is unknown: code and words; and what to do, where that is known. */
+  problem: { code: string; message: string; next?: string } | null
   /** Entries seen, and keys found gone, over all ranges. */
   seen: number
   gone: number

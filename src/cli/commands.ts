@@ -23,7 +23,7 @@ export const commands: CommandRow[] = [
   {
     name: 'doctor',
     summary: 'connect to each location, to Temporal and the catalog; name what is missing',
-    options: [['--probe', 'write temporary keys at destinations, to see what they hold to']],
+    options: [['--probe', 'write temporary keys where runs write, to see what the store holds to']],
     load: () => import('./commands/doctor.ts'),
   },
   {
@@ -183,7 +183,10 @@ export const commands: CommandRow[] = [
     name: 'rebind',
     summary: 'a location is another place now, and that is meant: forget what it held',
     args: ['<location>'],
-    options: [['--yes', 'without asking']],
+    options: [
+      ['--forget', 'though it is the same place: what it lost is written to it again'],
+      ['--yes', 'without asking'],
+    ],
     load: () => import('./commands/rebind.ts'),
   },
   {

@@ -85,22 +85,24 @@ async function replicasSeen(
   })
 }
 
-/** Not those of another config, nor where a later run changed one of their keys. */
+/** Not those of another config, nor where nothing is to be done, or a later run changed a key. */
 async function plansOf(catalog: Catalog, runs: RunRecord[], digest: string): Promise<number[]> {
   const plans: number[] = []
-  for (const { run, state, configDigest } of runs) {
+  for (const { run, state, configDigest, counts } of runs) {
     if (state !== 'planned' || configDigest !== digest) continue
+    if (counts.planned + counts.conflicts === 0) continue
     if ((await catalog.supersededBy(run)) === null) plans.push(run)
   }
   return plans
 }
 
-/** A later sync that ended without holding anything has looked at the same deletes again. */
+/** The newest sync has looked at the same deletes again: it alone can hold any. */
 function heldOf(runs: RunRecord[]): DatasetStatus['held'] {
-  const settled = runs.findIndex(
-    ({ mode, state }) => mode === 'sync' && (state === 'complete' || state === 'conflicts'),
-  )
-  return (settled < 0 ? runs : runs.slice(0, settled))
-    .filter(({ state }) => state === 'held')
-    .map(({ run, counts }) => ({ run, deletes: counts.held }))
+  const last = runs.find(({ mode, state, request }) => {
+    return request === null && weighs.has(mode) && settled.has(state)
+  })
+  return last?.state === 'held' ? [{ run: last.run, deletes: last.counts.held }] : []
 }
+
+const weighs = new Set<RunRecord['mode']>(['sync', 'apply'])
+const settled = new Set<RunRecord['state']>(['held', 'applied', 'complete', 'conflicts'])

@@ -1,5 +1,7 @@
 /** A stored plan, as people and scripts read it: deletes and conflicts first, then the rest. */
+import { foreseeHeld } from '../../activities/deletes.ts'
 import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catalog.ts'
+import type { DatasetConfig } from '../config/index.ts'
 import { EXIT } from '../errors.ts'
 import type { CommandContext } from './command.ts'
 import { bytes, count, printable } from './output.ts'
@@ -29,10 +31,16 @@ export interface Plan {
     /** Keys among them that are left alone since something came later. */
     later: number
   }
-  leftOut: { replica: string; code: string; message: string }[]
+  leftOut: { replica: string; code: string; message: string; next?: string }[]
+  /** What carrying it out would hold until somebody approves; null: nothing. */
+  held: { held: number; reason: string } | null
 }
 
-export async function planOf(catalog: Catalog, run: RunRecord): Promise<Plan> {
+export async function planOf(
+  catalog: Catalog,
+  run: RunRecord,
+  dataset: DatasetConfig,
+): Promise<Plan> {
   const counts = { puts: 0, bytes: 0, deletes: 0, adopts: 0, conflicts: 0 }
   const replicas = await catalog.runReplicas(run.run)
   const leftOut = replicas.flatMap(({ replica, problem, state }) =>
@@ -43,6 +51,7 @@ export async function planOf(catalog: Catalog, run: RunRecord): Promise<Plan> {
     ...{ deletes: [], conflicts: [], overwrites: [], skipped: [] },
     counts: { ...counts, overwrites: 0, skipped: 0, later: 0 },
     leftOut,
+    held: await foreseeHeld({ catalog, clock: Date.now }, run, dataset),
   }
   const states: ItemState[] = ['pending', 'deferred', 'conflict', 'skipped']
   for (let after = -1; ; ) {
@@ -100,7 +109,11 @@ export function printPlan({ output }: CommandContext, plan: Plan): void {
   for (const { replica, code, message } of plan.leftOut) {
     output.line(`  ${replica} was left out: ${printable(message)} [${code}]`)
   }
-  if (plan.leftOut.length > 0) output.line(`  ${nextOfLeftOut}`)
+  if (plan.leftOut.length > 0) output.line(`  ${nextOfLeftOut(plan.leftOut)}`)
+  if (plan.held) {
+    const words = `${count(plan.held.held, 'delete')} would be held: ${plan.held.reason}`
+    output.line(`  ${output.paint('yellow', printable(words))}`)
+  }
   const list = (title: string, all: number, lines: string[]) => {
     if (all === 0) return
     output.line(`  ${title}:`)

@@ -1,5 +1,5 @@
 /** What became of a run, as people and scripts read it; and the exit code that says it. */
-import type { Catalog, ItemRecord, ItemState, RunRecord } from '../catalog/catalog.ts'
+import type { Catalog, ItemRecord, ItemState, RunRecord, RunReplica } from '../catalog/catalog.ts'
 import { EXIT } from '../errors.ts'
 import type { Conflict } from '../model.ts'
 import type { CommandContext } from './command.ts'
@@ -131,7 +131,9 @@ export function printReport(context: CommandContext, report: RunReport): void {
     const where = replica ? ` at ${replica}` : ''
     output.line(`  ${state}: ${printable(key)}${where}: ${printable(reason)}`)
   }
-  const { run } = report.run
+  const { run, dataset, counts } = report.run
+  const named = report.problems.some(({ state }) => state === 'open')
+  if (counts.conflicts > 0 && !named) output.line(`  next: tidemark conflicts ${dataset}`)
   const unlisted = report.keys - new Set(listed.map(({ key }) => key)).size
   if (unlisted > 0) {
     const more = `${unlisted.toLocaleString('en-US')} more`
@@ -155,15 +157,20 @@ export function printHead(
       `  ${replica} was left out: ${printable(problem?.message ?? '')} [${problem?.code}]`,
     )
   }
-  if (leftOut.length > 0) output.line(`  ${nextOfLeftOut}`)
+  if (leftOut.length > 0) output.line(`  ${nextOfLeftOut(leftOut.map(({ problem }) => problem))}`)
   if (run.problem) {
     output.line(`  ${printable(run.problem.message)} [${run.problem.code}]`)
     if (run.problem.next) output.line(`  next: ${run.problem.next}`)
   }
 }
 
-export const nextOfLeftOut =
-  'next: tidemark doctor says what is wrong there; once mended, the next run brings it up to date'
+/** What each says by itself; else where it can be looked at. */
+export function nextOfLeftOut(problems: RunReplica['problem'][]): string {
+  const known = new Set(problems.flatMap((problem) => problem?.next ?? []))
+  const look = 'tidemark doctor says what is wrong there'
+  const words = known.size > 0 ? [...known].join(' ').replace(/\.$/, '') : look
+  return `next: ${words}; once mended, the next run brings it up to date`
+}
 
 export function stateColour(state: RunRecord['state']): Style {
   if (state === 'complete' || state === 'planned' || state === 'applied') return 'green'
@@ -184,7 +191,7 @@ export function countsLine({ counts, base }: RunRecord): string {
     [counts.failed, 'failed'],
     [counts.held, 'held'],
     [counts.cancelled, 'deletes taken back'],
-    [counts.conflicts, 'open conflicts'],
+    [counts.conflicts, counts.conflicts === 1 ? 'open conflict' : 'open conflicts'],
     [counts.drift, 'drift kept'],
     [counts.extra, 'only at a destination'],
   ]

@@ -31,7 +31,8 @@ export function noteWithoutWorkers(
 
   return {
     async look() {
-      if (looked || performance.now() - begun < patienceMs) return
+      // Ours are just starting.
+      if (session.own || looked || performance.now() - begun < patienceMs) return
       looked = true
       try {
         await tell()

@@ -62,7 +62,7 @@ const limits = z.strictObject({
       'In 24 hours; above it a run holds its deletes until `tidemark approve`. ' +
         'Default: more than 100 and 10 %, or more than 10 and 50 %.',
     ),
-  bandwidth: bandwidth.optional().describe('Such as 10MiB/s. Default: no limit.'),
+  bandwidth: bandwidth.optional().describe('At each location, such as 10MiB/s. Default: no limit.'),
   concurrency: z.int().min(1).max(1024).optional().describe('Transfers in flight.'),
 })
 

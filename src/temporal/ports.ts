@@ -43,6 +43,14 @@ export async function claimPort(port: number): Promise<ClaimedPort | null> {
   return null
 }
 
+/** A free port that no other server of ours has. */
+export async function claimFreePort(): Promise<ClaimedPort> {
+  for (;;) {
+    const claimed = await claimPort(await freePort())
+    if (claimed) return claimed
+  }
+}
+
 function listenOn(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

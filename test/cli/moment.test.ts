@@ -25,6 +25,8 @@ describe('a moment', () => {
     ['-90m', '2026-03-01T10:30:00.000Z'],
     ['1.5d ago', '2026-02-28T00:00:00.000Z'],
     ['10 min ago', '2026-03-01T11:50:00.000Z'],
+    ['5 minutes ago', '2026-03-01T11:55:00.000Z'],
+    ['1 second ago', '2026-03-01T11:59:59.000Z'],
   ])('written %s is %s', (text, iso) => {
     expect(new Date(parseMoment(text, now)).toISOString()).toBe(iso)
   })

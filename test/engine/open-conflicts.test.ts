@@ -144,6 +144,18 @@ it('of a key that went while its other side was away ends when that one is back 
   expect(await world.conflicts()).toEqual([])
 })
 
+it('stays open whatever a plan sees: the run that follows ends it', async () => {
+  const world = await conflictWorld(['a', 'b'], manual)
+  world.put('a', 'k', 'of a')
+  world.put('b', 'k', 'of b')
+  await world.engine.run()
+  world.put('b', 'k', 'of a')
+  await world.engine.run({ mode: 'plan' })
+  expect(await world.conflicts()).toHaveLength(1)
+  await world.engine.run()
+  expect(await world.conflicts()).toEqual([])
+})
+
 it('an attempt that was given up opens nothing over what its successor decided', async () => {
   const world = await conflictWorld(['a', 'b'], manual)
   const { catalog, deps } = world.engine

@@ -1,4 +1,8 @@
 /** Looks at everything that a run will need, and says what is missing. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Catalog } from '../../catalog/catalog.ts'
+import { openCatalogOf } from '../../catalog/of-config.ts'
 import {
   type Config,
   checkStateFolder,
@@ -27,7 +31,7 @@ export async function run(
   const probe = options.probe === true
   const checks = (
     await Promise.all([
-      ...checkLocations(config, probe, context.signal),
+      ...checkLocations(config, await knownLocations(config, context.state), probe, context.signal),
       checkTemporal(config, context.temporal),
       checkCatalog(config.catalog, context.state),
     ])
@@ -39,7 +43,32 @@ export async function run(
   return failed.length > 0 ? EXIT.unreachable : EXIT.ok
 }
 
-function checkLocations(config: Config, probe: boolean, signal: AbortSignal) {
+/** As runs last saw them. A catalog that isn't there yet is made by a run; one that can't be had is
+ *  told of by its own check. */
+async function knownLocations(config: Config, state: string): Promise<Map<string, string>> {
+  const known = new Map<string, string>()
+  if (config.catalog === null && !existsSync(join(state, 'catalog.db'))) return known
+  let catalog: Catalog | null = null
+  try {
+    catalog = await openCatalogOf(config, state)
+    for (const name of Object.keys(config.locations)) {
+      const location = await catalog.getLocation(name)
+      if (location) known.set(name, location.identity)
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+  } finally {
+    await catalog?.close()
+  }
+  return known
+}
+
+function checkLocations(
+  config: Config,
+  known: Map<string, string>,
+  probe: boolean,
+  signal: AbortSignal,
+) {
   const written = new Set(
     config.datasets.flatMap((dataset) =>
       dataset.direction === 'two-way' ? replicasOf(dataset) : dataset.destinations,
@@ -50,10 +79,11 @@ function checkLocations(config: Config, probe: boolean, signal: AbortSignal) {
   const keeping = new Set(native.flatMap(replicasOf))
   const checks = places.map(([name, options]) => {
     const versions = keeping.has(name)
-    return probeLocation(name, options, { probe: probe && written.has(name), versions, signal })
+    const settings = { known: known.get(name) ?? null, versions, signal }
+    return probeLocation(name, options, { probe: probe && written.has(name), ...settings })
   })
   return config.vault
-    ? [...checks, probeLocation('vault', config.vault, { probe, signal })]
+    ? [...checks, probeLocation('vault', config.vault, { probe, known: null, signal })]
     : checks
 }
 

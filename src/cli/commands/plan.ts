@@ -19,10 +19,10 @@ export async function run(
     close = served.close
     const plans = []
     const exits: number[] = []
-    for (const { name } of datasets) {
-      const record = await followRun(context, served, { dataset: name, mode: 'plan' })
+    for (const dataset of datasets) {
+      const record = await followRun(context, served, { dataset: dataset.name, mode: 'plan' })
       if (record.state === 'planned') {
-        const plan = await planOf(session.catalog, record)
+        const plan = await planOf(session.catalog, record, dataset)
         exits.push(exitOfPlan(plan, options.strict === true))
         printPlan(context, plan)
         if (!isEmpty(plan)) context.output.line(`  carry it out: tidemark apply ${record.run}`)

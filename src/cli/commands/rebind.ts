@@ -28,22 +28,28 @@ export async function run(
     const connector = await locations.open(config, location)
     const found = await connector.identity({ signal, create: false })
     const host = found.startsWith('file:') ? hostId(context.state) : null
-    if (known === null || (known.identity === found && known.host === host)) {
+    const same = known?.identity === found && known.host === host
+    if (known === null || (same && options.forget !== true)) {
       const why = known === null ? 'no run has seen it yet' : 'it is the place it was'
       output.result({ location, was: known?.identity ?? null, is: found, rebound: false })
       output.line(`${location}: ${why} (${found}); nothing is to be done`)
+      if (same)
+        output.line(`  fill it again with what it lost: tidemark rebind ${location} --forget`)
       return EXIT.ok
     }
     await refuseWhileRunning(context, session, datasets)
-    output.line(`${location} was ${known.identity}${hostWords(known.host, host)}`)
-    output.line(`${' '.repeat(location.length)}  is ${found}`)
+    if (same) output.line(`${location} is ${found}, as it was`)
+    else {
+      output.line(`${location} was ${known.identity}${hostWords(known.host, host)}`)
+      output.line(`${' '.repeat(location.length)}  is ${found}`)
+    }
     output.line('  What is known of it is forgotten: as if it never held a key.')
     for (const dataset of datasets) output.line(`  ${nextSync(dataset, location)}`)
     await confirm(context, {
       ask: 'Rebind it?',
       yes: options.yes === true,
       wanted: `rebinding ${location} wants a yes`,
-      next: `tidemark rebind ${location} --yes`,
+      next: `tidemark rebind ${location}${same ? ' --forget' : ''} --yes`,
       refused: `${location} stays bound to what it was`,
     })
     const names = datasets.map(({ name }) => name)

@@ -9,7 +9,7 @@ import { count } from '../output.ts'
 import { exitOfPlan, isEmpty, type Plan, planOf, printPlan, shownPlan } from '../plan-report.ts'
 import { printReport, reportOf, worstExit } from '../run-report.ts'
 import { serve } from '../serve.ts'
-import { openSession, type Session } from '../session.ts'
+import { datasetNamed, openSession, type Session } from '../session.ts'
 
 /** What is asked for, and of which dataset. */
 export interface Asked {
@@ -37,7 +37,7 @@ export async function planThenApply(
     const id = await session.catalog.createRequest(dataset, request, context.by, Date.now())
     const planned = await followRun(context, served, { dataset, mode: 'plan', request: id })
     if (planned.state !== 'planned') return await report(context, session, planned)
-    const plan = await planOf(session.catalog, planned)
+    const plan = await planOf(session.catalog, planned, datasetNamed(session.config, dataset))
     printPlan(context, plan)
     adviseOnLater(context, plan, request)
     const apply = `tidemark apply ${planned.run}`

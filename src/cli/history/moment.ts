@@ -3,7 +3,9 @@ import { durationMs } from '../../config/units.ts'
 import { UserError } from '../../errors.ts'
 import { time } from '../output.ts'
 
-const relative = /^(?:-(\d+(?:\.\d+)?[smhd])|(\d+(?:\.\d+)?) ?([smhd]|sec|min|hours?|days?) ago)$/
+const short = /-(\d+(?:\.\d+)?[smhd])/.source
+const words = /(\d+(?:\.\d+)?) ?([smhd]|sec(?:ond)?s?|min(?:ute)?s?|hours?|days?) ago/.source
+const relative = new RegExp(`^(?:${short}|${words})$`)
 /** As ISO 8601 and we write it: the zone is never left out. */
 const absolute =
   /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-]\d\d(?::?\d\d)?)?$/i
@@ -20,8 +22,8 @@ export function parseMoment(text: string, now: number): number {
 
 /** ms; null: it isn't relative. */
 function backOf(text: string): number | null {
-  const [, short, amount, unit] = relative.exec(text) ?? []
-  if (short !== undefined) return durationMs(short)
+  const [, brief, amount, unit] = relative.exec(text) ?? []
+  if (brief !== undefined) return durationMs(brief)
   return amount === undefined ? null : durationMs(`${amount}${unit?.[0]}`)
 }
 

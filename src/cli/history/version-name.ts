@@ -1,6 +1,6 @@
 /** `DATASET:KEY@RUN`, as people name a version: a dataset has no colon, and a run is a number. */
 import type { HistoryLine } from '../../catalog/catalog.ts'
-import { EXIT, UserError } from '../../errors.ts'
+import { UserError } from '../../errors.ts'
 import type { Key, RunNumber } from '../../model.ts'
 import { datasetNamed, type Session } from '../session.ts'
 
@@ -33,7 +33,6 @@ export async function versionNamed(
   const message = `${dataset} has no version of "${key}" of run ${run}`
   throw new UserError('version-unknown', message, {
     next: `See: tidemark log ${dataset} ${shellWord(key)}`,
-    exit: EXIT.failed,
   })
 }
 

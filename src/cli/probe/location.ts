@@ -15,6 +15,8 @@ const sizes = { concurrency: 4, partBytes: 5 * MIB, pageKeys: 3 }
 export interface ProbeSettings {
   /** Write temporary keys below `.tidemark-probe/`, and remove them. */
   probe: boolean
+  /** Who it was when a run last saw it; null: none has. */
+  known: string | null
   /** Say whether it keeps versions by itself. */
   versions?: boolean
   signal: AbortSignal
@@ -23,7 +25,7 @@ export interface ProbeSettings {
 export async function probeLocation(
   name: string,
   options: LocationOptions,
-  { probe, versions = false, signal }: ProbeSettings,
+  { probe, known, versions = false, signal }: ProbeSettings,
 ): Promise<Check[]> {
   const checks: Check[] = []
   const say: Say = (check, state, detail = '', next) =>
@@ -33,7 +35,7 @@ export async function probeLocation(
   try {
     connector = await openConnector(name, await resolveReferences(options), sizes)
     const probing = { connector, type, signal, say }
-    const entry = await probeReads(probing)
+    const entry = await probeReads(probing, known)
     sayTraits(probing)
     if (versions && !connector.versions) say('versions', 'not kept', `it has none: ${falls}`)
     const keeping = versions && connector.versions !== undefined
@@ -54,12 +56,20 @@ export async function probeLocation(
 }
 
 /** An entry of the location; null: none was seen. undefined: it wasn't reached at all. */
-async function probeReads(probing: Probing): Promise<Entry | null | undefined> {
+async function probeReads(
+  probing: Probing,
+  known: string | null,
+): Promise<Entry | null | undefined> {
   const { connector, say } = probing
   const identified = await tried(probing, 'connect', (signal) =>
     connector.identity({ create: false, signal }),
   )
-  if (!identified.ok) return undefined
+  if (identified.value === undefined) return undefined
+  const { name } = connector
+  if (known !== null && known !== identified.value) {
+    const next = `Put back what was there; or, if it is meant: tidemark rebind ${name}`
+    say('place', 'failed', `it was ${known}, and is ${identified.value}`, next)
+  }
   const listed = await tried(probing, 'list', async (signal) => {
     for await (const page of connector.list({ from: null, to: null }, undefined, { signal })) {
       const entry = page.entries.find(({ size }) => size > 0) ?? page.entries[0]
