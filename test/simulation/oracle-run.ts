@@ -47,9 +47,10 @@ function checkCounts(record: RunRecord, done: Change[], fail: Fail): void {
   const puts = done.filter(({ to }) => to !== null)
   const deletes = new Set(done.filter(({ to }) => to === null).map(({ key }) => key))
   const bytes = puts.reduce((sum, { to }) => sum + (to?.bytes.length ?? 0), 0)
-  const { counts } = record
-  const same =
-    counts.puts === puts.length && counts.deletes === deletes.size && counts.bytes === bytes
+  const { counts, base } = record
+  // What users took away between a plan and its run is gone, as it was to be.
+  const gone = base === null ? counts.deletes : Math.min(counts.deletes, deletes.size)
+  const same = counts.puts === puts.length && gone === deletes.size && counts.bytes === bytes
   if (same) return
   const said = `${counts.puts} puts (${counts.bytes} bytes), ${counts.deletes} deletes`
   const was = `${puts.length} puts (${bytes} bytes), ${deletes.size} deletes`
