@@ -284,7 +284,7 @@ export const mutants: Mutant[] = [
     'if (!context.selects(joined.key)) {',
     'if (joined.key === null) {',
   ]),
-  bug('deletes are counted by replica', 'reports', 16, [
+  bug('deletes are counted by replica', 'reports', 115, [
     'activities/commit.ts',
     "verb === 'delete') deleted = true",
     "verb === 'delete') add('deletes')",
