@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts'
 import { getTool, temporalTool } from './binaries.ts'
 import { connect } from './connection.ts'
 import { hostId } from './host.ts'
-import { type ClaimedPort, claimPort, freePort, isFree } from './ports.ts'
+import { type ClaimedPort, claimFreePort, claimPort, isFree } from './ports.ts'
 import { accepts, NotReadyError, type Program, startProgram, untilReady } from './program.ts'
 import { ensureSearchAttributes, searchAttributeNames } from './search-attributes.ts'
 
@@ -108,10 +108,7 @@ async function claim(given: number | undefined, otherwise: number): Promise<Clai
     if (claimed) return claimed
     throw inUse(given)
   }
-  for (let port = otherwise; ; port = await freePort()) {
-    const claimed = await claimPort(port)
-    if (claimed) return claimed
-  }
+  return (await claimPort(otherwise)) ?? (await claimFreePort())
 }
 
 async function startOn(

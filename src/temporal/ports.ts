@@ -1,4 +1,5 @@
 /** Loopback ports for the servers that we start. */
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -43,10 +44,14 @@ export async function claimPort(port: number): Promise<ClaimedPort | null> {
   return null
 }
 
+/** Below what systems give to outgoing connections (from 32768 on): while a server of ours is down,
+ *  one of these could have its port. */
+const ours = { from: 20_000, to: 32_000 }
+
 /** A free port that no other server of ours has. */
 export async function claimFreePort(): Promise<ClaimedPort> {
   for (;;) {
-    const claimed = await claimPort(await freePort())
+    const claimed = await claimPort(randomInt(ours.from, ours.to))
     if (claimed) return claimed
   }
 }
