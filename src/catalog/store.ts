@@ -1,4 +1,5 @@
 /** What every group of queries works on: Kysely, and the few things that differ by engine. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
 import { UserError } from '../errors.ts'
 import type { Key } from '../model.ts'
@@ -18,8 +19,10 @@ export interface Store {
 
 // ── transactions ────────────────────────────────────────────────────────────────────────────────
 
-/** PostgreSQL ends one of two transactions that wait for each other; the loser begins again. */
-const transactionTriesMax = 10
+/** PostgreSQL ends one of two transactions that wait for each other, and the loser begins again:
+ *  with each that ends another has gone on, so sixty at once need sixty tries at most. */
+const transactionTriesMax = 60
+const againMsMax = 200
 
 /** `work` may run more than once. On SQLite it holds the write lock from its start. */
 export async function inTransaction<T>(store: Store, work: (tx: Store) => Promise<T>): Promise<T> {
@@ -29,6 +32,8 @@ export async function inTransaction<T>(store: Store, work: (tx: Store) => Promis
     } catch (error) {
       const again = hasSqlState(error, '40001') || hasSqlState(error, '40P01')
       if (!again || tries >= transactionTriesMax) throw error
+      // Not all at the same moment: they would meet again.
+      await sleep(Math.random() * Math.min(againMsMax, 2 ** tries))
     }
   }
 }
