@@ -4,6 +4,7 @@ import { verifyAudit } from '../../src/audit/verify.ts'
 import { auditDigest } from '../../src/catalog/audit.ts'
 import type { AuditRow, Catalog } from '../../src/catalog/catalog.ts'
 import { openStore } from '../../src/catalog/open.ts'
+import { eachLimited } from '../../src/sync/each-limited.ts'
 import {
   asked,
   catalogs,
@@ -160,15 +161,14 @@ describe.each(engines)('the audit on $engine', ({ make }) => {
   it('is one chain, also where connections append to it at the same time', async () => {
     const { url } = await place()
     const two = await Promise.all([open(url), open(url)])
-    await Promise.all(
-      Array.from({ length: 60 }, async (_, i) => {
-        const catalog = two[i % 2] as Catalog
-        const run = await catalog.createRun(runOf())
-        await catalog.settle(dataset, [settlement(run, i)])
-        await openOne(catalog, dataset, run, 'x', conflictOf(`c${i % 7}`), i)
-        await catalog.updateRun(run, { state: 'complete', endedAt: i })
-      }),
-    )
+    // More at once wait longer for a connection than the pool has patience.
+    await eachLimited(Array(60).keys(), 12, async (i) => {
+      const catalog = two[i % 2] as Catalog
+      const run = await catalog.createRun(runOf())
+      await catalog.settle(dataset, [settlement(run, i)])
+      await openOne(catalog, dataset, run, 'x', conflictOf(`c${i % 7}`), i)
+      await catalog.updateRun(run, { state: 'complete', endedAt: i })
+    })
     const rows = await rowsOf(two[0])
     expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, i) => i + 1))
     expect(rows).toHaveLength(60 + 60 + 7)

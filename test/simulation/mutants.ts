@@ -35,7 +35,7 @@ export const mutants: Mutant[] = [
   bug(
     'a source is read as it is now, unpinned and unverified',
     'I1',
-    435,
+    685,
     [
       'activities/transfer.ts',
       'open: (signal) => connector.read(key, token, undefined, { signal }),',
@@ -158,7 +158,7 @@ export const mutants: Mutant[] = [
     'yield page\n      break\n',
   ]),
   // ── I6 Idempotent ─────────────────────────────────────────────────────────────────────────────
-  bug('a lost reply passes for somebody else’s change', 'I6', 318, [
+  bug('a lost reply passes for somebody else’s change', 'I6', 726, [
     'activities/carry-out.ts',
     "return content ? done(entry.token, content) : { kind: 'changed-meanwhile' }",
     "return content && attempt.holder.attempt < 0 ? done(entry.token, content) : { kind: 'changed-meanwhile' }",
@@ -174,7 +174,7 @@ export const mutants: Mutant[] = [
     'const forgotten = head.content === null && Object.values(holds).every((h) => h.token === null)',
     'const forgotten = head.content === null',
   ]),
-  bug('a change wins over a delete without a conflict', 'conflicts', 955, [
+  bug('a change wins over a delete without a conflict', 'conflicts', 995, [
     'src/sync/reconcile.ts',
     'const lawful = row === null || (undisputed && fromHead(only, row))',
     'const lawful = row === null || fromHead(only, row)',
