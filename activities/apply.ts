@@ -7,10 +7,10 @@ import { actionTriesMax, listPageKeys, transfersMax } from '../src/limits.ts'
 import type { RunNumber } from '../src/model.ts'
 import { eachLimited } from '../src/sync/each-limited.ts'
 import type { Attempt } from './attempt.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import { carryOut, type Work } from './carry-out.ts'
 import { createCommitter } from './commit.ts'
 import { expectKept } from './keep.ts'
-import type { ByteBudget } from './lanes.ts'
 import { contextOf, type Deps } from './run-context.ts'
 
 export interface ApplyResult {

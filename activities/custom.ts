@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { customHeapMiB, customInFlight, customMs } from '../src/limits.ts'
 import type { CustomInput } from '../src/sync/strategies/custom.ts'
 import type { Answer, CustomStrategy } from '../src/sync/strategies/verdict.ts'
-import { createByteBudget } from './lanes.ts'
+import { createByteBudget } from './byte-budget.ts'
 import { inThread } from './thread.ts'
 
 const threads = createByteBudget(customInFlight)

@@ -61,6 +61,7 @@ export async function foreseeHeld(
   plan: RunRecord,
   dataset: DatasetConfig,
 ): Promise<{ held: number; reason: string } | null> {
+  if (isAskedFor(plan)) return null
   const { verdict, weighed, reason } = await weigh(deps, plan, dataset, 0)
   return weighed.held > 0 ? { held: weighed.held, reason: reason ?? verdict.words } : null
 }

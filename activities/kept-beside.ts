@@ -2,25 +2,24 @@
  * Losers that stay beside the winner: each becomes an item of its own under a name that says what
  * it is. The winner's item waits for them: nothing is overwritten before its copy is agreed.
  */
-import { digestsByReading } from '../connectors/digests.ts'
 import type { ItemRecord } from '../src/catalog/catalog.ts'
 import type {
   Action,
   Conflict,
   Contender,
   Content,
-  Entry,
   Key,
   Moment,
   Outcome,
   PlanItem,
   Undecided,
 } from '../src/model.ts'
-import { compareContent, mergeDigests, renameKey } from '../src/sync/content.ts'
+import { compareContent, renameKey } from '../src/sync/content.ts'
 import { keyProblem } from '../src/sync/keys.ts'
 import { conflictName } from '../src/sync/strategies/conflict-name.ts'
 import { patiently } from './patiently.ts'
 import type { Deps, RunContext } from './run-context.ts'
+import { digested } from './same-content.ts'
 
 export interface KeptBeside {
   records: ItemRecord[]
@@ -180,18 +179,10 @@ async function lookAt(
       actions.push({ do: 'put', replica, expect: null })
       continue
     }
-    const read = () => digestsByReading(connector, name, entry, signal)
-    if (!isSame(await digested(entry, content, read), content)) return 'taken'
+    const unknown = compareContent(entry, content) === 'unknown'
+    const found = unknown ? await digested(connector, name, entry, signal) : entry
+    if (!isSame(found, content)) return 'taken'
     actions.push({ do: 'adopt', replica, token: entry.token })
   }
   return { actions, skipped }
-}
-
-async function digested(
-  entry: Entry,
-  content: Content,
-  read: () => Promise<Content['digests']>,
-): Promise<Content> {
-  if (compareContent(entry, content) !== 'unknown') return entry
-  return mergeDigests(entry, { ...entry, digests: await read() })
 }

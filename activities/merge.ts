@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { mergeHeapMiB, mergeMs, mergesInFlight } from '../src/limits.ts'
 import type { Merged, MergeTask } from '../src/sync/strategies/merge-task.ts'
-import { createByteBudget } from './lanes.ts'
+import { createByteBudget } from './byte-budget.ts'
 import { inThread, type ThreadLimits } from './thread.ts'
 
 const threads = createByteBudget(mergesInFlight)

@@ -54,7 +54,8 @@ async function digestedSource(
 
 const GONE = ['changed-meanwhile', 'not-found']
 
-async function digested(
+/** An entry's content with all digests, by reading it. Throws as `digestsByReading` does. */
+export async function digested(
   connector: Connector,
   key: Key,
   entry: Content & { token: Token },

@@ -12,8 +12,9 @@ import { createDigester, digestProblem, digestsOf, wholeBody } from '../connecto
 import type { Catalog } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import type { Content, Entry, Key, Metadata, PlanItem, Token } from '../src/model.ts'
+import { mergeDigests } from '../src/sync/content.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import { type Branch, fanOut } from './fan-out.ts'
-import type { ByteBudget } from './lanes.ts'
 
 export interface Target {
   connector: Connector
@@ -240,7 +241,7 @@ async function feed(
  *  source has moved on by then. */
 function passed(item: PlanItem, digests: Content['digests']): void {
   const content = item.head.content as Content
-  item.head = { ...item.head, content: { ...content, digests: { ...content.digests, ...digests } } }
+  item.head = { ...item.head, content: mergeDigests(content, { ...content, digests }) }
 }
 
 interface Feed {

@@ -11,9 +11,9 @@ import type {
   Need,
   Verdict,
 } from '../src/sync/strategies/verdict.ts'
+import { type ByteBudget, createByteBudget } from './byte-budget.ts'
 import { contentsSize, loadContents } from './contents.ts'
 import { askModule } from './custom.ts'
-import { type ByteBudget, createByteBudget } from './lanes.ts'
 import { mergeInThread } from './merge.ts'
 import type { Deps, RunContext } from './run-context.ts'
 

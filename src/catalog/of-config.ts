@@ -5,8 +5,11 @@ import { type Config, resolveReferences } from '../config/index.ts'
 import type { Catalog } from './catalog.ts'
 import { openCatalog } from './open.ts'
 
+/** Where SQLite has it. */
+export const catalogFile = (stateDir: string): string => join(resolve(stateDir), 'catalog.db')
+
 export async function openCatalogOf(config: Config, stateDir: string): Promise<Catalog> {
   if (config.catalog !== null) return await openCatalog(await resolveReferences(config.catalog))
   await mkdir(stateDir, { recursive: true })
-  return await openCatalog(`sqlite:${join(resolve(stateDir), 'catalog.db')}`)
+  return await openCatalog(`sqlite:${catalogFile(stateDir)}`)
 }

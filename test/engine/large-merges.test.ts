@@ -1,6 +1,6 @@
 /** Large contents are merged in a thread: the worker lives on, whatever becomes of that. */
 import { expect, it } from 'vitest'
-import { createByteBudget } from '../../activities/lanes.ts'
+import { createByteBudget } from '../../activities/byte-budget.ts'
 import { mergeInThread } from '../../activities/merge.ts'
 import type { RunContext } from '../../activities/run-context.ts'
 import { inThread, type ThreadLimits } from '../../activities/thread.ts'

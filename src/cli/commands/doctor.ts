@@ -1,8 +1,7 @@
 /** Looks at everything that a run will need, and says what is missing. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Catalog } from '../../catalog/catalog.ts'
-import { openCatalogOf } from '../../catalog/of-config.ts'
+import { catalogFile, openCatalogOf } from '../../catalog/of-config.ts'
 import {
   type Config,
   checkStateFolder,
@@ -47,7 +46,7 @@ export async function run(
  *  told of by its own check. */
 async function knownLocations(config: Config, state: string): Promise<Map<string, string>> {
   const known = new Map<string, string>()
-  if (config.catalog === null && !existsSync(join(state, 'catalog.db'))) return known
+  if (config.catalog === null && !existsSync(catalogFile(state))) return known
   let catalog: Catalog | null = null
   try {
     catalog = await openCatalogOf(config, state)

@@ -3,7 +3,7 @@ import type { WriteOptions } from '../../../connectors/connector.ts'
 import { digestsOf } from '../../../connectors/digests.ts'
 import type { Key } from '../../model.ts'
 import { compareBytes } from '../../sync/content.ts'
-import { attempt, type Probing, sayFailure } from './check.ts'
+import { answerMs, attempt, type Probing, sayFailure } from './check.ts'
 import { pieces, type Writing } from './keys.ts'
 
 /** A write of parts, under what an earlier attempt saved, if any. */
@@ -37,14 +37,13 @@ export async function probeResume(writing: Writing): Promise<void> {
     say('resume', 'failed', `${words}: ${found.value.size} of ${upload.size} bytes`, emulated)
   } else if (!sent.ok || !found.ok) {
     sayFailure(writing, 'resume', sent.error ?? found.error)
-    const options = { signal: AbortSignal.timeout(cleanMs) }
+    const options = { signal: AbortSignal.timeout(answerMs) }
     await connector.abortUpload?.(upload.key, again.saved.at(-1) ?? state, options)
   } else if (again.saved.every((one) => one === null || one === state)) {
     say('resume', 'ok', 'an upload that breaks off is gone on with')
   } else say('resume', 'not kept', 'the store forgot an upload that broke off: it was begun anew')
 }
 
-const cleanMs = 20_000
 const emulated = 'The emulator fake-gcs-server does so. Report it of any other store.'
 const brokenOff = new Error('the probe breaks off')
 
