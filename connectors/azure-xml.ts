@@ -24,7 +24,7 @@ export interface ListedPage {
 
 /** Throws a plain Error saying what is wrong: what is cut short must never look like an end. */
 export function parseListing(xml: string): ListedPage {
-  const root = /^\s*(?:<\?xml[^<>]*\?>)?\s*<EnumerationResults(?:\s[^<>]*)?>/.exec(xml)
+  const root = /^\s*(?:<\?xml[^<>]*\?>)?\s*<EnumerationResults(?:\s[^<>]*)?(?<!\/)>/.exec(xml)
   if (!root) throw new Error('the answer is not a listing')
   const stop = xml.lastIndexOf('</EnumerationResults>')
   if (stop < 0 || xml.slice(stop).trimEnd() !== '</EnumerationResults>') {

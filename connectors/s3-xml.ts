@@ -29,7 +29,8 @@ const close = '</Contents>'
 
 /** A ListObjectsV2 answer; throws a plain Error saying what is wrong with it. */
 export function parseListing(xml: string): ListedPage {
-  const root = /^\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?>/.exec(xml)?.[0].length
+  const head = /^\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!\/)>/
+  const root = head.exec(xml)?.[0].length
   if (root === undefined) throw new Error('the answer is not a ListBucketResult')
   const stop = xml.lastIndexOf('</ListBucketResult>')
   if (stop < root || xml.slice(stop).trimEnd() !== '</ListBucketResult>') {

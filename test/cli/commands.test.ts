@@ -138,6 +138,19 @@ describe('doctor', () => {
     expect(readdirSync(join(cwd, 'b')).filter((name) => name !== '.tidemark')).toEqual([])
   })
 
+  it('names a catalog that cannot be opened', async () => {
+    const cwd = withConfig(folders)
+    for (const name of ['a', 'b', '.tidemark']) mkdirSync(join(cwd, name))
+    writeFileSync(
+      join(cwd, '.tidemark', 'catalog.db'),
+      'no database at all, but long enough to be one',
+    )
+    const { code, answer } = await doctor([], cwd)
+    expect(code).toBe(6)
+    const failed = answer.checks.filter(({ state }) => state === 'failed')
+    expect(failed).toMatchObject([{ subject: 'catalog', check: 'open' }])
+  })
+
   it('--probe sees what protects a destination, and leaves all as it was', async () => {
     const cwd = withConfig(folders)
     mkdirSync(join(cwd, 'a'))

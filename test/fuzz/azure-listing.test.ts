@@ -125,6 +125,12 @@ describe('a mangled listing of Azure is refused, or says what it says: it loses 
     expect(Math.min(ends.refused ?? 0, ends.true ?? 0, ends.another ?? 0)).toBeGreaterThan(50)
   })
 
+  it('a root that ends where it begins is no listing', async () => {
+    const truth = ['a', 'b'].map((key) => ({ key, id: 'e', size: 1, modifiedAt: 1_000 }))
+    const harm = (page: Buffer) => Buffer.from(page.toString().replace('http://x/">', 'http:/>'))
+    expect(await expectNoLie({ truth, split: 2, hierarchical: false, harm })).toBe('refused')
+  })
+
   it('truncated at every place', async () => {
     const truth = ['a', 'b', 'c'].map((key) => ({ key, id: 'e', size: 1, modifiedAt: 1_000 }))
     const { length } = pageOf(truth, '')

@@ -28,25 +28,40 @@ export async function run(
   const config = await loadConfig(context.config)
   await checkStateFolder(config, context.state)
   const probe = options.probe === true
+  const { known, failure } = await knownLocations(config, context.state)
   const checks = (
     await Promise.all([
-      ...checkLocations(config, await knownLocations(config, context.state), probe, context.signal),
+      ...checkLocations(config, known, probe, context.signal),
       checkTemporal(config, context.temporal),
       checkCatalog(config.catalog, context.state),
     ])
   ).flat()
   checks.push(...checkNative(config, checks))
+  const told = checks.some(({ subject, state }) => subject === 'catalog' && state === 'failed')
+  if (failure && !told) {
+    const { message: detail, next } = failure
+    checks.push({
+      subject: 'catalog',
+      check: 'open',
+      state: 'failed',
+      detail,
+      ...(next && { next }),
+    })
+  }
   const failed = checks.filter(({ state }) => state === 'failed')
   context.output.result({ ok: failed.length === 0, checks })
   print(checks, failed.length, probe, context.output)
   return failed.length > 0 ? EXIT.unreachable : EXIT.ok
 }
 
-/** As runs last saw them. A catalog that isn't there yet is made by a run; one that can't be had is
- *  told of by its own check. */
-async function knownLocations(config: Config, state: string): Promise<Map<string, string>> {
+/** As runs last saw them; a catalog that isn't there yet is made by a run. `failure`: why it can't
+ *  be asked. */
+async function knownLocations(
+  config: Config,
+  state: string,
+): Promise<{ known: Map<string, string>; failure: UserError | null }> {
   const known = new Map<string, string>()
-  if (config.catalog === null && !existsSync(catalogFile(state))) return known
+  if (config.catalog === null && !existsSync(catalogFile(state))) return { known, failure: null }
   let catalog: Catalog | null = null
   try {
     catalog = await openCatalogOf(config, state)
@@ -56,10 +71,11 @@ async function knownLocations(config: Config, state: string): Promise<Map<string
     }
   } catch (error) {
     if (!(error instanceof UserError)) throw error
+    return { known, failure: error }
   } finally {
     await catalog?.close()
   }
-  return known
+  return { known, failure: null }
 }
 
 function checkLocations(
