@@ -58,7 +58,7 @@ export function parseListing(xml: string): ListedPage {
   }
   // Objects that were cut out of the middle leave nothing else that looks wrong.
   const count = about.get('KeyCount')
-  if (count !== undefined && Number(count) !== objects.length) {
+  if (count !== undefined && count !== String(objects.length)) {
     throw new Error(`the answer has ${objects.length} objects, and says that it has ${count}`)
   }
   const continuation = unescapeXml(about.get('NextContinuationToken') ?? '') || undefined
@@ -80,7 +80,7 @@ export function fieldsOf(xml: string): Map<string, string> {
     if (at < 0) return found
     const opened = xml.indexOf('>', at)
     const end = xml[opened - 1] === '/' ? opened - 1 : opened
-    const name = /^[\w-]+/.exec(xml.slice(at + 1, end))?.[0] ?? ''
+    const name = /^[A-Za-z_][\w.-]*/.exec(xml.slice(at + 1, end))?.[0] ?? ''
     const isPlain = end - at - 1 === name.length || /\s/.test(xml[at + 1 + name.length] ?? '')
     const isTag = opened >= 0 && xml.lastIndexOf('<', opened) === at
     if (!isTag || name === '' || !isPlain) throw oddPart(xml, at)
@@ -145,7 +145,7 @@ function partsOf(xml: string, start: number, stop: number): Parts {
     const name = xml.slice(at + 1, from - 1)
     if (code !== 0x3c || from > stop) throw odd()
     const part = PARTS.get(name)
-    if (part === undefined && name.includes('<')) throw odd()
+    if (part === undefined && !tag.test(name)) throw odd()
     const close = part?.close ?? `</${name}>`
     if (name.endsWith('/')) {
       at = from
@@ -155,7 +155,8 @@ function partsOf(xml: string, start: number, stop: number): Parts {
     const isPlain = xml.startsWith(close, to)
     // An owner, or what is said of a restore.
     if (!isPlain) to = xml.indexOf(close, to)
-    if (to < 0 || to > stop) throw odd()
+    // The end of the object itself is no part's.
+    if (to < 0 || to + close.length > stop) throw odd()
     if (!isPlain) fieldsOf(xml.slice(from, to))
     at = to + close.length
     if (part === undefined) continue
@@ -164,6 +165,8 @@ function partsOf(xml: string, start: number, stop: number): Parts {
   }
   return parts
 }
+
+const tag = /^[A-Za-z_][\w.-]*(?:\s[^<>]*)?\/?$/
 
 const PARTS = new Map<string, { field: keyof Parts; close: string }>([
   ['Key', { field: 'key', close: '</Key>' }],

@@ -6,7 +6,16 @@ import { parseListing } from '../../connectors/azure-xml.ts'
 import type { Connector } from '../../connectors/connector.ts'
 import { textOf } from '../../connectors/reply-body.ts'
 import { type StoreCode, StoreError } from '../../src/errors.ts'
-import { isNews, isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
+import {
+  isNews,
+  isSensible,
+  isTruth,
+  type Listed,
+  listedOf,
+  prefix,
+  readAs,
+  truths,
+} from './listed.ts'
 import { mutate, mutations } from './mutations.ts'
 import { type Element, readXml, textIn } from './strict-xml.ts'
 
@@ -75,9 +84,6 @@ function blobIn(blob: Element): Listed {
   }
 }
 
-const sensible = (one: Listed) =>
-  /^[!-~]+$/.test(one.id) && Number.isSafeInteger(one.size) && Number.isFinite(one.modifiedAt)
-
 const byUnits = (a: Listed, b: Listed) => (a.key < b.key ? -1 : 1)
 
 /** Throws where the listing gives other than it may. Answers how it ended. */
@@ -103,7 +109,7 @@ async function expectNoLie(given: {
   expect(said, `not well-formed, and taken: ${page}`).not.toBeNull()
   const all = [...(said?.blobs ?? []), ...(said?.marker ? rest : [])].filter(isNews)
   const unknown = new Set(found.skipped.map(({ key }) => key))
-  const seen = all.filter((one) => sensible(one) && !unknown.has(one.key))
+  const seen = all.filter((one) => isSensible(one) && !unknown.has(one.key))
   expect(found.entries.map(listedOf).sort(byUnits)).toEqual(seen.sort(byUnits))
   expect(found.entries.length + unknown.size, String(page)).toBe(all.length)
   return 'another'

@@ -63,17 +63,21 @@ function saidBy(bytes: Buffer): { items: Listed[]; next: string | undefined } | 
   const own = ['kind', 'items', 'nextPageToken']
   if (Object.keys(page).some((name) => !own.includes(name))) return null
   const { items = [], nextPageToken } = page as {
-    items?: Record<string, string>[]
+    items?: Record<string, unknown>[]
     nextPageToken?: string
   }
   const listed = items.map((item) => ({
-    key: String(item.name).slice(prefix.length),
-    id: `${item.generation}.${item.metageneration}`,
-    size: Number(item.size),
-    modifiedAt: Date.parse(item.updated ?? ''),
+    key: wordsIn(item.name).slice(prefix.length),
+    id: [item.generation, item.metageneration].map(numberIn).join('.'),
+    size: Number(numberIn(item.size)),
+    modifiedAt: Date.parse(wordsIn(item.updated)),
   }))
   return { items: listed, next: nextPageToken }
 }
+
+const numberIn = (value: unknown) => /^\d+$/.exec(wordsIn(value))?.[0] ?? '?'
+
+const wordsIn = (value: unknown) => (typeof value === 'string' ? value : '')
 
 /** No object in it has a field twice. */
 function isOnce(node: Node): boolean {

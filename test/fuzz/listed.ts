@@ -68,9 +68,14 @@ export async function readAs(
   }
 }
 
+/** It can be an entry: whatever else is said of an object is skipped, by its name. */
+export function isSensible({ id, size, modifiedAt }: Listed): boolean {
+  return /^[!-~]+$/.test(id) && Number.isSafeInteger(size) && Number.isFinite(modifiedAt)
+}
+
 /** The prefix's own marker is no entry, and not even skipped. */
-export function isNews({ key, size }: Listed): boolean {
-  return key !== '' || size !== 0
+export function isNews(one: Listed): boolean {
+  return one.key !== '' || one.size !== 0 || !isSensible(one)
 }
 
 export function listedOf({ key, token, size, modifiedAt }: Entry): Listed {

@@ -9,7 +9,16 @@ import { createStore } from '../../connectors/s3-store.ts'
 import { resolveTarget } from '../../connectors/s3-target.ts'
 import { compareKeys } from '../../src/sync/keys.ts'
 import { suiteContext } from '../conformance/suite.ts'
-import { isNews, isTruth, type Listed, listedOf, prefix, readAs, truths } from './listed.ts'
+import {
+  isNews,
+  isSensible,
+  isTruth,
+  type Listed,
+  listedOf,
+  prefix,
+  readAs,
+  truths,
+} from './listed.ts'
 import { mutate, mutations } from './mutations.ts'
 import { readXml, textIn } from './strict-xml.ts'
 
@@ -97,9 +106,6 @@ function decoded(key: string): string | null {
   }
 }
 
-const sensible = (one: Listed) =>
-  /^[!-~]+$/.test(one.id) && Number.isSafeInteger(one.size) && Number.isFinite(one.modifiedAt)
-
 /** Throws where the listing gives other than it may. Answers how it ended. */
 async function expectNoLie(
   truth: Listed[],
@@ -126,7 +132,7 @@ async function expectNoLie(
   const all = [...objects, ...others].filter(isNews)
   const unknown = new Set(found.skipped.map(({ key }) => key))
   expect(found.entries.map(listedOf)).toEqual(
-    all.filter((one) => sensible(one) && !unknown.has(one.key)),
+    all.filter((one) => isSensible(one) && !unknown.has(one.key)),
   )
   expect(found.entries.length + unknown.size).toBe(all.length)
   return 'another'
@@ -144,6 +150,18 @@ describe('a mangled listing of S3 is refused, or says what it says: it never los
     console.log('S3 listings:', ends)
     // The test would see nothing if all were refused, or none.
     expect(Math.min(ends.refused ?? 0, ends.true ?? 0, ends.another ?? 0)).toBeGreaterThan(100)
+  })
+
+  it.each([
+    // What two million mangled pages found.
+    ['an object within an object', '</Size><StorageClass>', '</Size><Contents><StorageClass>'],
+    ['a part whose name is none', '<StorageClass>', '<-x/><StorageClass>'],
+    ['a count with a space', '<KeyCount>2', '<KeyCount> 2'],
+    ['a root that ends where it begins', 'xmlns="http://s3.aws/doc/">', 'xmlns="http:/>'],
+  ])('%s is refused', async (_, right, wrong) => {
+    const truth = ['a', 'b'].map((key) => ({ key, id: 'e', size: 1, modifiedAt: 1_000 }))
+    const harm = (page: Buffer) => Buffer.from(page.toString().replace(right, wrong))
+    expect(await expectNoLie(truth, 2, false, harm)).toBe('refused')
   })
 
   it('truncated at every place', async () => {
