@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W]`: seeds from
- * `--from` (1) on, in child processes; `--seed` plays one, and tells it. Exit 1 where any fails.
+ * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W]
+ * [--failures F]`: seeds from `--from` (1) on, in child processes, until F (5) have failed; `--seed`
+ * plays one, and tells it. Exit 1 where any fails.
  * `--mutants`: how many seeds it takes to find each bug that is put in; exit 1 where one isn't.
  */
 import { fork } from 'node:child_process'
@@ -14,19 +15,19 @@ export interface Wanted {
   seeds: number
   minutes: number
   workers: number
+  /** So many are shrunk and told; what fails more often than that is broken altogether. */
+  failuresMax?: number
   onFailure?(failure: Failure): void
   onProgress?(sum: Report): void
 }
 
 const batchSeeds = 25
-/** So many are shrunk and told; what fails more often than that is broken altogether. */
-const failuresMax = 5
-
 /** Until the seeds, or the minutes, are over; or too many have failed. */
 export async function simulate(wanted: Wanted): Promise<Report> {
   const none = { seeds: 0, runs: 0, steps: 0, cpuMs: 0 }
   const sum: Report = { ...none, counted: [], digests: [], failures: [] }
   const counted = new Map<string, number>()
+  const { failuresMax = 5 } = wanted
   const until = performance.now() + wanted.minutes * 60_000
   let next = wanted.from
   const end = wanted.from + wanted.seeds
@@ -97,6 +98,7 @@ if (import.meta.main) {
       minutes: { type: 'string' },
       from: { type: 'string', default: '1' },
       workers: { type: 'string', default: '2' },
+      failures: { type: 'string', default: '5' },
       mutants: { type: 'boolean', default: false },
     },
   })
@@ -111,6 +113,7 @@ if (import.meta.main) {
     seeds: values.seed ? 1 : Number(values.seeds ?? (values.minutes ? 1e12 : 1_000)),
     minutes: Number(values.minutes ?? 1e6),
     workers: values.seed ? 1 : Number(values.workers),
+    failuresMax: Number(values.failures),
     onFailure: (failure) => console.log(`\n${storyOf(failure)}\n`),
     onProgress({ seeds, failures }) {
       const now = performance.now()
