@@ -239,12 +239,22 @@ function note(
   one: TalliedKey,
   decided: Exclude<Decision, { kind: 'need-digest' }>,
 ): void {
-  const decision = anewOr(scan, one, decided)
+  const decision = alone(one, anewOr(scan, one, decided))
   const conflict = decision.kind === 'nothing' ? null : decision.conflict
   const { directive } = one
   if (directive?.do === 'resolve' && !conflict) one.unlearned[''] ??= { kind: 'skipped', ...agreed }
   tally(found, one, decision, scan.context)
   closeIfAgreed(scan, one, decision)
+}
+
+/** A conflict that a person decides now is carried out to everybody: an item for those that it
+ *  leaves in peace would be the same key's second. */
+function alone(
+  { directive }: TalliedKey,
+  decision: Exclude<Decision, { kind: 'need-digest' }>,
+): Exclude<Decision, { kind: 'need-digest' }> {
+  if (directive?.do !== 'resolve' || decision.kind !== 'item' || !decision.conflict) return decision
+  return { kind: 'conflict', conflict: decision.conflict, notes: decision.notes }
 }
 
 /** Where the replicas agree, the conflict that a person took back and decides anew. */

@@ -48,6 +48,20 @@ it('by content of their own, which is in the vault', async () => {
   expect(resolved?.resolution).toMatchObject({ by: 'me@here', winnerReplicas: [], merged: true })
 })
 
+it('drift, and a replica that lacks the key: both get the source’s, in one item', async () => {
+  const world = await conflictWorld(['a', 'b', 'c'], { name: 'manual' })
+  await world.engine.configure({ direction: 'one-way', drift: 'conflict' })
+  world.put('b', 'k', 'drifted')
+  world.put('a', 'k', 'source')
+  await world.engine.run()
+  world.remove('c', 'k')
+  const request = await world.decide('k', { replica: 'a' })
+  const run = await world.engine.run({ request })
+  expect(run).toMatchObject({ state: 'complete', counts: { puts: 2, stale: 0 } })
+  expect(world.everywhere()).toEqual({ k: 'source' })
+  expect(await world.inVault('drifted')).toBe(true)
+})
+
 it('a merge with the options of the rule, though that waits for something', async () => {
   const rule = { name: 'r', match: [], later: null }
   const world = await conflictWorld(
