@@ -9,7 +9,7 @@ import { compileFilter } from '../../src/sync/filter.ts'
 import { checkVault } from '../../src/vault/check.ts'
 import { Broken } from './oracle.ts'
 import type { Director } from './play.ts'
-import { shaOf } from './stores.ts'
+import { type Replica, shaOf } from './stores.ts'
 import { commandDeps, type World } from './world.ts'
 
 export async function checkAtEnd(director: Director): Promise<void> {
@@ -38,7 +38,8 @@ export async function checkAtEnd(director: Director): Promise<void> {
 }
 
 /** Where all have the same bytes, all that can carry any have the same metadata: but for those of
- *  one-way destinations whose source has none, and for what a listing hid while it was agreed. */
+ *  one-way destinations whose source has none, for what a listing hid while it was agreed, and for
+ *  bytes that users made in two places, of which one lists no metadata: they are taken for equal. */
 async function checkMetadata({ world }: Director): Promise<void> {
   const { catalog } = world.shared
   const { direction } = world.scenario.dataset
@@ -55,8 +56,18 @@ async function checkMetadata({ world }: Director): Promise<void> {
     const entries = carriers.flatMap(({ store }) => store.get(key) ?? [])
     if (new Set(entries.map(shaOf)).size !== 1) continue
     const texts = new Set(entries.map(({ metadata }) => metadataText(metadata)))
+    if (madeTwice(world, key, shaOf(entries[0])) && carriers.some(hidesMetadata)) continue
     if (texts.size > 1) throw new Broken('I7 metadata', `${key}: ${[...texts].join(' and ')}`)
   }
+}
+
+const hidesMetadata = ({ store }: Replica): boolean => store.traits.listingMetadata === false
+
+function madeTwice({ journal }: World, name: Key, sha: string | null): boolean {
+  const made = journal.filter(({ by, key, to }) => {
+    return by === 'user' && key === name && to !== null && shaOf(to) === sha
+  })
+  return made.length > 1
 }
 
 async function checkRuns({ world }: Director): Promise<void> {

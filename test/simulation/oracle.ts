@@ -205,7 +205,8 @@ export function createOracle(world: World): Oracle {
     const selects = compileFilter([], world.exclude)
     const names = new Set(world.replicas.flatMap(({ store }) => [...store.names()]))
     for (const key of [...keys.keys()]) names.add(key)
-    for (const { key } of conflicts) checkConflict(key)
+    // A key that is excluded now isn't looked at.
+    for (const { key } of conflicts) if (selects(key)) checkConflict(key)
     for (const key of [...names].sort()) {
       if (!selects(key) || open.has(key)) {
         keys.get(key)?.touched.add('?').add('??')

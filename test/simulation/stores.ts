@@ -38,6 +38,8 @@ export interface Replica {
   /** What Tidemark put last under each key; and of all that it put, what it heard to be there. */
   put: Map<Key, MemoryEntry>
   heard: WeakSet<MemoryEntry>
+  /** What was heard since this step, nobody may have noted. */
+  forget(since: number): void
   /** It is another place from now on, with a copy of what was here, or of some of it. Nobody
    *  removed anything. */
   move(keeps: 'all' | 'some' | 'none'): void
@@ -68,6 +70,11 @@ export function createReplica(
     shown: new Set(),
     written: new WeakMap(),
     ...{ put: new Map(), heard: new WeakSet() },
+    forget(since) {
+      for (const entry of replica.put.values()) {
+        if ((replica.written.get(entry)?.step ?? 0) >= since) replica.heard.delete(entry)
+      }
+    },
     move(keeps) {
       store.id = `${store.id}, moved`
       replica.shown.clear()

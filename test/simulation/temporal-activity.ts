@@ -31,8 +31,10 @@ export async function execute(name: string, input: unknown): Promise<unknown> {
   let waitMs = 500
   for (let attempt = 1; ; attempt++) {
     await machine.point(`begin ${name}`, 5)
+    const since = machine.steps
     const ended = await tryOnce(name, input, attempt, execution, scope)
     if ('value' in ended) return ended.value
+    server.failed(since)
     if (ended.error instanceof CancelledFailure && cancelled(scope)) throw ended.error
     const failure = ended.error
     const lasting = failure instanceof ApplicationFailure && failure.nonRetryable

@@ -23,6 +23,8 @@ export interface Server {
   worker(): Worker
   /** Asked as an attempt begins. */
   mishap(activity: string, attempt: number): Mishap | null
+  /** An attempt that began at this step ended otherwise than well, or nobody knows how. */
+  failed(since: number): void
   /** Events after which a workflow is told to continue as new. */
   historyMax: number
   /** An error that no code stands for. */

@@ -134,6 +134,9 @@ export async function createWorld(
       return worker
     },
     mishap: (): Mishap | null => troubles.mishap(),
+    failed: (since) => {
+      for (const { forget } of world.replicas) forget(since)
+    },
     unexpected: (error) => world.unexpected.push(error),
   })
   return world
