@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './test/sequencer.ts'
 
 export default defineConfig({
   test: {
@@ -7,6 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // On two cores one of them mostly waits, for servers and clocks.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Real servers on a busy machine. A test that hangs is a fault; a slow one isn't.
     testTimeout: 60_000,
     hookTimeout: 120_000,

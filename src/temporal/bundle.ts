@@ -1,7 +1,16 @@
 /** The workflows' code as Temporal's sandbox takes it: one file, made by webpack in 2 to 3 s. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -17,7 +26,7 @@ const published = join(packageRoot, 'dist', 'workflow-bundle.js')
 export async function workflowBundle(stateDir: string): Promise<{ codePath: string }> {
   const released = workflows.startsWith(join(packageRoot, 'dist'))
   if (released && existsSync(published)) return { codePath: published }
-  const folder = join(stateDir, 'cache')
+  const folder = cacheFolder(stateDir)
   const codePath = join(folder, `workflows-${sourcesDigest()}.js`)
   if (existsSync(codePath)) return { codePath }
   mkdirSync(folder, { recursive: true })
@@ -30,6 +39,18 @@ export async function workflowBundle(stateDir: string): Promise<{ codePath: stri
     if (/^workflows-[0-9a-f]+\.js$/.test(name) && file !== codePath) rmSync(file, { force: true })
   }
   return { codePath }
+}
+
+/** One for all state folders of a checkout, unless that is somebody else's to write. */
+function cacheFolder(stateDir: string): string {
+  const packages = join(packageRoot, 'node_modules')
+  try {
+    accessSync(packages, constants.W_OK)
+    return join(packages, '.cache', 'tidemark')
+  } catch {
+    // Why doesn't matter: the state folder is ours.
+    return join(stateDir, 'cache')
+  }
 }
 
 /** The bundle's code. Also what a release writes to `dist/workflow-bundle.js`. */

@@ -39,7 +39,7 @@ export async function checkAtEnd(director: Director): Promise<void> {
 
 /** Where all have the same bytes, all that can carry any have the same metadata: but for those of
  *  one-way destinations whose source has none, for what a listing hid while it was agreed, and for
- *  bytes that users made in two places, of which one lists no metadata: they are taken for equal. */
+ *  bytes that users made twice, where a place lists no metadata: they are taken for equal. */
 async function checkMetadata({ world }: Director): Promise<void> {
   const { catalog } = world.shared
   const { direction } = world.scenario.dataset

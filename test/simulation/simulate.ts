@@ -1,7 +1,7 @@
 /**
- * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W]
- * [--failures F]`: seeds from `--from` (1) on, in child processes, until F (5) have failed; `--seed`
- * plays one, and tells it. Exit 1 where any fails.
+ * `npm run simulate -- --seeds N | --minutes M | --seed S [--from S] [--workers W] [--failures F]`:
+ * seeds from `--from` (1) on, in child processes, until F (5) have failed; `--seed` plays one, and
+ * tells it. Exit 1 where any fails.
  * `--mutants`: how many seeds it takes to find each bug that is put in; exit 1 where one isn't.
  */
 import { fork } from 'node:child_process'

@@ -1,19 +1,15 @@
 /** The workflows and activities on a real Temporal, over the memory stores of this process. */
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import type { WorkflowHandle } from '@temporalio/client'
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-} from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../../activities/index.ts'
 import type { Deps } from '../../activities/run-context.ts'
 import type { LocationOptions } from '../../connectors/options.ts'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { DatasetConfig } from '../../src/config/index.ts'
+import { workflowBundle as ownBundle } from '../../src/temporal/bundle.ts'
 import { connect, type TemporalClient } from '../../src/temporal/connection.ts'
 import { ensureSearchAttributes } from '../../src/temporal/search-attributes.ts'
 import { startOptions } from '../../src/temporal/start.ts'
@@ -62,14 +58,10 @@ const settings = [
   'system.enableActivityEagerExecution=true',
 ]
 
-let bundle: Promise<{ code: string }> | null = null
-
-export function workflowBundle(): Promise<{ code: string }> {
-  bundle ??= bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('WARN'),
-  })
-  return bundle
+/** What the product's own workers run. */
+export async function workflowBundle(): Promise<{ code: string }> {
+  const { codePath } = await ownBundle(tmpdir())
+  return { code: readFileSync(codePath, 'utf8') }
 }
 
 export async function startWorld(more: string[] = []): Promise<Temporal> {
