@@ -3,9 +3,10 @@
  * against runs with `off` whose destination keeps versions all the same, together, on the same
  * servers. Replicas and vault are in one versitygw, in a process of its own, so that the vault gets
  * its content by the store's own copies. `tidemark up` is running. Each round begins with a content
- * that no vault has yet: first copy, unchanged re-sync, and an update of every object.
+ * that no vault has yet: first copy, unchanged re-sync, and an update of every object, or of so many
+ * percent of them.
  *
- *     npm run bench -- history [--pairs 5] [--objects 2000] [--latency MS]
+ *     npm run bench -- history [--pairs 5] [--objects 2000] [--changed 100] [--latency MS]
  *
  * Store and Tidemark share this machine's cores, so that each request costs what it takes them.
  * With `--latency` each answer takes its way over a network, as a cloud's does.
@@ -33,11 +34,13 @@ const { values } = parseArgs({
   options: {
     pairs: { type: 'string', default: '5' },
     objects: { type: 'string', default: '2000' },
+    changed: { type: 'string', default: '100' },
     latency: { type: 'string', default: '0' },
   },
 })
 const pairs = Number(values.pairs)
 const objects = Number(values.objects)
+const changed = Math.ceil((objects * Number(values.changed)) / 100)
 const latencyMs = Number(values.latency)
 const bin = fileURLToPath(new URL('../bin/tidemark.js', import.meta.url))
 const sides = ['on', 'off', 'native', 'versioned'] as const
@@ -86,7 +89,7 @@ async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Pr
   const state = ['--config', join(folder, 'tidemark.yaml'), '--state', join(folder, 'state')]
   for (let pair = 0; pair < pairs; pair++) {
     for (const [i, step] of steps.entries()) {
-      if (step !== 'unchanged') await writeSource(client)
+      if (step !== 'unchanged') await writeSource(client, step === 'update' ? changed : objects)
       // By turns the first: whoever comes second finds the source in memory.
       for (const side of pair % 2 === 0 ? sides : sides.toReversed()) {
         const args = [bin, ...state, '--json', 'sync', `${side}-${pair}`]
@@ -97,7 +100,8 @@ async function runPairs(folder: string, client: S3Client, helpers: Helper[]): Pr
   }
   for (const [i, step] of steps.entries()) {
     const { on, off, native, versioned } = costs[i] as Record<Side, Cost[]>
-    console.log(`${step}, ${objects} × 4 KiB from S3 to S3`)
+    const of = step === 'update' ? `${changed} of ${objects}` : `${objects}`
+    console.log(`${step}, ${of} × 4 KiB from S3 to S3`)
     tell('history: on', on)
     tell('history: off', off)
     tellRatios('on / off', on, off)
@@ -153,8 +157,11 @@ async function keepVersions(client: S3Client, Bucket: string): Promise<void> {
   await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
 }
 
-async function writeSource(client: S3Client): Promise<void> {
-  const keys = Array.from({ length: objects }, (_, i) => `${String(i).padStart(6, '0')}.bin`)
+/** Spread over all of the keys. */
+async function writeSource(client: S3Client, many: number): Promise<void> {
+  const keys = Array.from({ length: many }, (_, i) => {
+    return `${String(Math.floor((i * objects) / many)).padStart(6, '0')}.bin`
+  })
   await eachLimited(keys, 32, async (key) => {
     const Body = randomBytes(4096)
     await client.send(new PutObjectCommand({ Bucket: 'source', Key: key, Body }))
