@@ -6,8 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
-    // On two cores one of them mostly waits, for servers and clocks.
-    maxWorkers: 3,
+    // On two cores: half of the files mostly wait, for servers and clocks.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // Real servers on a busy machine. A test that hangs is a fault; a slow one isn't.
     testTimeout: 60_000,
