@@ -3,8 +3,8 @@
  * against runs with `off` whose destination keeps versions all the same, together, on the same
  * servers. Replicas and vault are in one versitygw, in a process of its own, so that the vault gets
  * its content by the store's own copies. `tidemark up` is running. Each round begins with a content
- * that no vault has yet: first copy, unchanged re-sync, and an update of every object, or of so many
- * percent of them.
+ * that no vault has yet: first copy, unchanged re-sync, and an update of every object, or of so
+ * many percent of them.
  *
  *     npm run bench -- history [--pairs 5] [--objects 2000] [--changed 100] [--latency MS]
  *

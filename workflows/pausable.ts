@@ -4,6 +4,8 @@ import { CancellationScope, condition } from '@temporalio/workflow'
 export interface Pausable {
   paused(): boolean
   set(paused: boolean): void
+  /** Until nothing is paused: a run stays open, also where nothing was left to be cut off. */
+  resumed(): Promise<void>
   /** Runs it when nothing is paused, and again where a pause cut it off. */
   run<T>(work: () => Promise<T>): Promise<T>
 }
@@ -12,9 +14,13 @@ export function createPausable(pausedNow: boolean): Pausable {
   let paused = pausedNow
   const running = new Set<CancellationScope>()
 
+  async function resumed(): Promise<void> {
+    await condition(() => !paused)
+  }
+
   async function run<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
-      await condition(() => !paused)
+      await resumed()
       const scope = new CancellationScope()
       running.add(scope)
       try {
@@ -36,6 +42,7 @@ export function createPausable(pausedNow: boolean): Pausable {
       paused = next
       if (next) for (const scope of running) scope.cancel()
     },
+    resumed,
     run,
   }
 }

@@ -65,8 +65,8 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     show('ranges')
     if (input.base === null) await syncRanges(run)
     else await carryOutStored(run)
-    show('deletes')
     if (input.mode !== 'plan' && (found || failed > 0)) await carryOutDeletes(run)
+    await pausable.resumed()
     return (await end('ended')) as SyncResult
   } catch (error) {
     // How it goes on is thrown, too.
@@ -93,7 +93,7 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
     while (next < seen.rangesKnown || inFlight.size > 0) {
       if (seen.paused) {
         // The last range may end meanwhile: then there is nothing more to wait for.
-        await condition(() => !seen.paused)
+        await pausable.resumed()
         continue
       }
       const full = isHistoryFull()
@@ -162,6 +162,8 @@ export async function syncDataset(input: SyncInput): Promise<SyncResult> {
 
   /** Deletes come last, when every range has ended; then the puts that they had blocked. */
   async function carryOutDeletes(run: number): Promise<void> {
+    await pausable.resumed()
+    show('deletes')
     const { deferred, blocked } = await weighDeletes({ run, rangesFailed: failed })
     if (deferred) await pausable.run(() => apply({ run, lane: 'deletes' }))
     if (blocked) await pausable.run(() => apply({ run, lane: 'blocked' }))

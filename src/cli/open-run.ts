@@ -49,9 +49,9 @@ export async function openRunOf(
           return null
         }
       },
-      pause: () => handle.signal(pause),
-      resume: () => handle.signal(resume),
-      cancel: async () => void (await handle.cancel()),
+      pause: () => orNothing(dataset, handle.signal(pause)),
+      resume: () => orNothing(dataset, handle.signal(resume)),
+      cancel: () => orNothing(dataset, handle.cancel()),
       async ended() {
         try {
           await handle.result()
@@ -64,6 +64,15 @@ export async function openRunOf(
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null
     throw error
+  }
+}
+
+/** Where it ended while it was being told. */
+async function orNothing(dataset: string, told: Promise<unknown>): Promise<void> {
+  try {
+    await told
+  } catch (error) {
+    throw error instanceof WorkflowNotFoundError ? nothingRuns(dataset) : error
   }
 }
 

@@ -141,6 +141,36 @@ test('pause holds a run, resume lets it go on, and nothing is written twice (I6)
   expect([...memoryStore('b').writes.values()].filter((times) => times > 1)).toEqual([])
 })
 
+test('a run that is paused at its very end stays open until it is resumed', async () => {
+  const weighing = Promise.withResolvers<void>()
+  const told = Promise.withResolvers<void>()
+  await begin(
+    {},
+    withCatalog(({ readItems }) => ({
+      async readItems(filter) {
+        // What is left, of all ranges.
+        if (filter.limit === 1 && filter.rangeNumber === undefined) weighing.resolve()
+        if (filter.limit === 1 && filter.rangeNumber === undefined) await told.promise
+        return await readItems(filter)
+      },
+    })),
+  )
+  fill(3)
+  const started = await world.start()
+  await weighing.promise
+  expect(names('b')).toEqual(names('a'))
+  await started.handle.signal('pause')
+  told.resolve()
+  await until(async () => {
+    const { raw } = await started.handle.describe()
+    return raw.pendingActivities?.length === 0 && !raw.pendingWorkflowTask
+  })
+  expect(await started.progress()).toMatchObject({ paused: true, phase: 'deletes' })
+  expect((await started.handle.describe()).status.name).toBe('RUNNING')
+  await started.handle.signal('resume')
+  expect(await started.ended()).toMatchObject({ state: 'complete' })
+})
+
 test('cancel reaches the bytes: a large object in mid-body is given up, and nothing is left', async () => {
   const limits = { deletes: [], bandwidthBytesPerSecond: 64 * 1024, concurrency: null }
   await begin({ limits }, { partBytes: 16 * 1024 })
