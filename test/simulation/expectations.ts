@@ -193,15 +193,20 @@ export function createExpectations(world: World, fail: Fail): Expectations {
 
   /**
    * The least that the run can have counted: what it deleted, but for what has, or had, the same
-   * content under another name; of all keys that there ever were.
+   * content under another name; of all keys that there ever were. What was renamed at one place is
+   * a rename, though it was edited at another.
    */
   function checkLimit(record: RunRecord, { journalAt }: Begun): void {
     const { deletes: limits } = world.scenario.dataset
     if (record.request !== null || record.mode === 'approve') return
     const done = world.journal.slice(journalAt)
     const gone = done.filter(({ by, to }) => by === 'tidemark' && to === null)
-    const renamed = ({ key, before }: Change) =>
-      world.journal.some((other) => other.key !== key && shaOf(other.to) === shaOf(before))
+    const renamed = ({ key }: Change) => {
+      const own = new Set(world.journal.map((one) => (one.key === key ? shaOf(one.to) : null)))
+      return world.journal.some((other) => {
+        return other.key !== key && other.to !== null && own.has(shaOf(other.to))
+      })
+    }
     // One place that had other content doesn't make it less of a rename.
     const excused = new Set(gone.filter(renamed).map(({ key }) => key))
     const keys = new Set(gone.map(({ key }) => key).filter((key) => !excused.has(key)))
