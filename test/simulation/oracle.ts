@@ -196,6 +196,15 @@ export function createOracle(world: World): Oracle {
     if (all) disturbed = false
   }
 
+  /** What a listing hid from a run counts as removed there: who removes it elsewhere at the same
+   *  time isn't told from Tidemark, and what is shown again as somebody's anew. */
+  function doubtHidden(begun: RunBegun): void {
+    if (liesOf(world) === begun.lies) return
+    for (const { by, key } of world.journal.slice(begun.journalAt)) {
+      if (by === 'user') known(key).touched.add('?').add('??')
+    }
+  }
+
   async function quiet(): Promise<void> {
     const { catalog } = world.shared
     const conflicts = await catalog.openConflicts({
@@ -324,6 +333,7 @@ export function createOracle(world: World): Oracle {
       expectations.runEnds(record)
       const settles = record.request === null && record.mode !== 'plan'
       if (record.state === 'complete' && settles) settled()
+      if (run) doubtHidden(run)
     },
     quiet,
     throwIfBroken() {
