@@ -35,7 +35,7 @@ export const mutants: Mutant[] = [
   bug(
     'a source is read as it is now, unpinned and unverified',
     'I1',
-    685,
+    435,
     [
       'activities/transfer.ts',
       'open: (signal) => connector.read(key, token, undefined, { signal }),',
@@ -194,7 +194,7 @@ export const mutants: Mutant[] = [
     'if (!origin.carriesMetadata)',
     "if (origin.name === '')",
   ]),
-  bug('a page that did not end its range ends it', 'I7', 17, [
+  bug('a page that did not end its range ends it', 'I7', 29, [
     'src/catalog/scan.ts',
     "state: page.ended ? 'scanned' : 'open'",
     "state: 'scanned'",
@@ -253,7 +253,7 @@ export const mutants: Mutant[] = [
     'if (updates.length < contenders.length && rest.length === 0) return win(winner, survives)',
     'const gone = contenders.find(({ content }) => content === null)\n  if (gone && rest.length === 0) return win(gone, survives)',
   ]),
-  bug('the oldest of several contents wins', 'conflicts', 80, [
+  bug('the oldest of several contents wins', 'conflicts', 84, [
     'src/sync/strategies/choose.ts',
     'return a.at === b.at ? staysBefore(a, b) : (a.at ?? 0) > (b.at ?? 0)',
     'return a.at === b.at ? staysBefore(a, b) : (a.at ?? 0) < (b.at ?? 0)',
