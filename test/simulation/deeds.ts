@@ -67,6 +67,8 @@ async function move(
   const replica = world.replicas[at] as Replica
   // The versions that its bucket keeps stay behind.
   if (!world.members.has(at) || world.offline.has(at) || replica.store.versioned) return
+  // Nobody says so of a place that is there by mistake.
+  if (world.astray.has(at)) return
   if ((await catalog.getLocation(replica.name)) === null) return
   oracle.moved(replica)
   replica.move(keeps)
