@@ -52,8 +52,6 @@ interface Known {
   touched: Set<string>
   /** What users changed that Tidemark had put, maybe without hearing so: then it puts it again. */
   over: { store: Replica; put: MemoryEntry }[]
-  /** The step at which a user last did so. */
-  changedAt: number
   /** What the last user to do so left there; null: nothing. */
   left: string | null
   /** What all had when all was quiet. */
@@ -83,7 +81,7 @@ export function createOracle(world: World): Oracle {
   const expectations = createExpectations(world, fail)
 
   function known(key: Key): Known {
-    const fresh = { touched: new Set<string>(), over: [], changedAt: 0, left: null, agreed: null }
+    const fresh = { touched: new Set<string>(), over: [], left: null, agreed: null }
     const found = keys.get(key) ?? { ...fresh, removed: new Set<string>(), ever: new Set<string>() }
     keys.set(key, found)
     return found
@@ -91,11 +89,10 @@ export function createOracle(world: World): Oracle {
 
   // ── one change ────────────────────────────────────────────────────────────────────────────────
 
-  function userChanged({ store, key, before, to, step }: Change): void {
+  function userChanged({ store, key, before, to }: Change): void {
     const one = known(key)
     one.touched.add(store.name)
     one.left = shaOf(to)
-    one.changedAt = step
     if (before && before === store.put.get(key)) one.over.push({ store, put: before })
     // At a replica that left the dataset nobody says anything of its keys.
     if (before && world.members.has(store.index)) one.removed.add(shaOf(before) as string)
@@ -269,7 +266,7 @@ export function createOracle(world: World): Oracle {
     }
     const unheard =
       one.over.some(({ store, put }) => !store.heard.has(put)) ||
-      members().some((place) => isUnheard(place, key, one.changedAt))
+      members().some((place) => isUnheard(place, key))
     if (disturbed || blocked || unheard || one.touched.size > 1) return
     // A loser's own name: nobody's but Tidemark's, until it is agreed.
     if (one.touched.size === 0 && one.agreed === null && one.left === null) return
@@ -343,11 +340,11 @@ export function createOracle(world: World): Oracle {
   }
 }
 
-/** Tidemark put it, heard nothing of that, and then a user changed the key, here or elsewhere: who
- *  forgets what it sent can't tell its own write from somebody else's. */
-function isUnheard({ put, heard, written }: Replica, key: Key, changedAt: number): boolean {
+/** Tidemark put it, heard nothing of that, and a user changed the key here or elsewhere, before or
+ *  after: who forgets what it sent can't tell its own write from somebody else's. */
+function isUnheard({ put, heard }: Replica, key: Key): boolean {
   const last = put.get(key)
-  return last !== undefined && !heard.has(last) && (written.get(last)?.step ?? 0) < changedAt
+  return last !== undefined && !heard.has(last)
 }
 
 const short = (sha: string | null | undefined) => sha?.slice(0, 6) ?? 'nothing'
