@@ -1,7 +1,7 @@
 /** Azure's XML, scanned by hand. What it doesn't understand is an error, never an early end. */
 import type { Digests, Metadata } from '../src/model.ts'
 import { md5Digest, metadataOf } from './azure-metadata.ts'
-import { fieldsOf, isNumber, problemOf, unescapeXml } from './s3-xml.ts'
+import { fieldsOf, insideRoot, isNumber, problemOf, unescapeXml } from './s3-xml.ts'
 
 export interface ListedBlob {
   name: string
@@ -24,8 +24,8 @@ export interface ListedPage {
 
 /** Throws a plain Error saying what is wrong: what is cut short must never look like an end. */
 export function parseListing(xml: string): ListedPage {
-  const root = /^\s*(?:<\?xml[^<>]*\?>)?\s*<EnumerationResults(?:\s[^<>]*)?(?<!\/)>/.exec(xml)
-  if (!root) throw new Error('the answer is not a listing')
+  const root = insideRoot(xml, 'EnumerationResults')
+  if (root === null) throw new Error('the answer is not a listing')
   const stop = xml.lastIndexOf('</EnumerationResults>')
   if (stop < 0 || xml.slice(stop).trimEnd() !== '</EnumerationResults>') {
     throw new Error('the listing is cut short')
@@ -36,7 +36,7 @@ export function parseListing(xml: string): ListedPage {
   const end = isEmpty ? start : xml.lastIndexOf('</Blobs>')
   if (!blobs || end < start) throw new Error('the listing has no Blobs')
   const behind = isEmpty ? start : end + '</Blobs>'.length
-  const about = fieldsOf(xml.slice(root[0].length, blobs.index) + xml.slice(behind, stop))
+  const about = fieldsOf(xml.slice(root, blobs.index) + xml.slice(behind, stop))
   // An empty element is the end; none at all is no listing.
   const marker = about.get('NextMarker')
   if (marker === undefined) throw new Error('the listing does not say whether it has ended')

@@ -29,9 +29,8 @@ const close = '</Contents>'
 
 /** A ListObjectsV2 answer; throws a plain Error saying what is wrong with it. */
 export function parseListing(xml: string): ListedPage {
-  const head = /^\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult(?:\s[^<>]*)?(?<!\/)>/
-  const root = head.exec(xml)?.[0].length
-  if (root === undefined) throw new Error('the answer is not a ListBucketResult')
+  const root = insideRoot(xml, 'ListBucketResult')
+  if (root === null) throw new Error('the answer is not a ListBucketResult')
   const stop = xml.lastIndexOf('</ListBucketResult>')
   if (stop < root || xml.slice(stop).trimEnd() !== '</ListBucketResult>') {
     throw new Error('the answer is cut short')
@@ -63,6 +62,12 @@ export function parseListing(xml: string): ListedPage {
   }
   const continuation = unescapeXml(about.get('NextContinuationToken') ?? '') || undefined
   return { objects, truncated: truncated === 'true', continuation, encoded }
+}
+
+/** Where this root's content begins; null: another root, none, or one that is closed at once. */
+export function insideRoot(xml: string, name: string): number | null {
+  const head = new RegExp(`^\\s*(?:<\\?xml[^<>]*\\?>)?\\s*<${name}(?:\\s[^<>]*)?(?<!/)>`)
+  return head.exec(xml)?.[0].length ?? null
 }
 
 /** What is wrong stands behind the last object that made sense. */

@@ -69,16 +69,33 @@ export async function readAs(
 }
 
 /** It can be an entry: whatever else is said of an object is skipped, by its name. */
-export function isSensible({ id, size, modifiedAt }: Listed): boolean {
+function isSensible({ id, size, modifiedAt }: Listed): boolean {
   return /^[!-~]+$/.test(id) && Number.isSafeInteger(size) && Number.isFinite(modifiedAt)
 }
 
 /** The prefix's own marker is no entry, and not even skipped. */
-export function isNews(one: Listed): boolean {
+function isNews(one: Listed): boolean {
   return one.key !== '' || one.size !== 0 || !isSensible(one)
 }
 
-export function listedOf({ key, token, size, modifiedAt }: Entry): Listed {
+/** What was read is all that a well-formed page says: each as it is said there, or skipped by its
+ *  name. `order` where the listing has another than the page. */
+export function expectSaid(
+  { entries, skipped }: { entries: Entry[]; skipped: Page['skipped'] },
+  said: Listed[],
+  page: Buffer,
+  order?: (a: Listed, b: Listed) => number,
+): void {
+  const all = said.filter(isNews)
+  const unknown = new Set(skipped.map(({ key }) => key))
+  const seen = all.filter((one) => isSensible(one) && !unknown.has(one.key))
+  const found = entries.map(listedOf)
+  if (order) for (const some of [found, seen]) some.sort(order)
+  expect(found).toEqual(seen)
+  expect(found.length + unknown.size, String(page)).toBe(all.length)
+}
+
+function listedOf({ key, token, size, modifiedAt }: Entry): Listed {
   return { key, id: token.id, size, modifiedAt }
 }
 

@@ -56,8 +56,9 @@ async function checkMetadata({ world }: Director): Promise<void> {
     const entries = carriers.flatMap(({ store }) => store.get(key) ?? [])
     if (new Set(entries.map(shaOf)).size !== 1) continue
     const texts = new Set(entries.map(({ metadata }) => metadataText(metadata)))
-    if (madeTwice(world, key, shaOf(entries[0])) && carriers.some(hidesMetadata)) continue
-    if (texts.size > 1) throw new Broken('I7 metadata', `${key}: ${[...texts].join(' and ')}`)
+    if (texts.size < 2) continue
+    if (carriers.some(hidesMetadata) && madeTwice(world, key, shaOf(entries[0]))) continue
+    throw new Broken('I7 metadata', `${key}: ${[...texts].join(' and ')}`)
   }
 }
 

@@ -1,10 +1,9 @@
 /** Looks for the seeds that find the bugs which are put into the product, one at a time. */
 import { execFile } from 'node:child_process'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { eachLimited } from '../../src/sync/each-limited.ts'
+import { workerEnvironment } from '../../src/temporal/worker-process.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
 export interface Found {
@@ -17,15 +16,14 @@ export interface Found {
 export const seedsMax = 2_000
 
 const run = promisify(execFile)
-const compiled = join(tmpdir(), 'node-compile-cache')
 
 /** The first of these seeds that fails; null: none does. `mutant` null: the product as it is. */
 export async function hunt(mutant: Mutant | null, from: number, to: number): Promise<Found | null> {
   const breaking = mutant === null ? [] : ['--import', new URL('mutate.ts', import.meta.url).href]
   const hunting = fileURLToPath(new URL('hunt.ts', import.meta.url))
   const { stdout } = await run(process.execPath, [...breaking, hunting, `${from}`, `${to}`], {
-    // All of them load the same, but for a file or two.
-    env: { ...process.env, TIDEMARK_MUTANT: mutant?.name, NODE_COMPILE_CACHE: compiled },
+    // Compiled once: all of them load the same, but for a file or two.
+    env: { ...workerEnvironment(), TIDEMARK_MUTANT: mutant?.name },
   })
   return JSON.parse(stdout) as Found | null
 }

@@ -186,11 +186,22 @@ export function createOracle(world: World): Oracle {
       else if (hidden) one.touched.add('?').add('??')
       else {
         checkOutcome(key, one, held, false)
-        one.agreed = held[0] ?? null
-        one.touched.clear()
+        agree(key, held[0] ?? null)
       }
     }
     if (all) disturbed = false
+  }
+
+  /** From here on it is known by whom each put was, heard of or not. */
+  function agree(key: Key, sha: string | null): void {
+    const one = known(key)
+    one.agreed = sha
+    one.touched.clear()
+    one.over = []
+    for (const { put, heard } of members()) {
+      const last = put.get(key)
+      if (last) heard.add(last)
+    }
   }
 
   /** What a listing hid from a run counts as removed there: who removes it elsewhere at the same
@@ -251,11 +262,8 @@ export function createOracle(world: World): Oracle {
       }
     } else if (!equal && !blocked) fail('I7 convergence', `${key}: ${wordsOf(places, key)}`)
     checkOutcome(key, one, held, blocked)
-    if (equal) {
-      one.agreed = first ?? null
-      one.touched.clear()
-      one.over = []
-    } else one.touched.add('?').add('??')
+    if (equal) agree(key, first ?? null)
+    else one.touched.add('?').add('??')
   }
 
   /** Where one side alone changed a key, what it left is what there is; untouched keys stay. */

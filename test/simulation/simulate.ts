@@ -22,6 +22,7 @@ export interface Wanted {
 }
 
 const batchSeeds = 25
+
 /** Until the seeds, or the minutes, are over; or too many have failed. */
 export async function simulate(wanted: Wanted): Promise<Report> {
   const none = { seeds: 0, runs: 0, steps: 0, cpuMs: 0 }

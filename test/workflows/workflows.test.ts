@@ -149,8 +149,10 @@ test('a run that is paused at its very end stays open until it is resumed', asyn
     withCatalog(({ readItems }) => ({
       async readItems(filter) {
         // What is left, of all ranges.
-        if (filter.limit === 1 && filter.rangeNumber === undefined) weighing.resolve()
-        if (filter.limit === 1 && filter.rangeNumber === undefined) await told.promise
+        if (filter.limit === 1 && filter.rangeNumber === undefined) {
+          weighing.resolve()
+          await told.promise
+        }
         return await readItems(filter)
       },
     })),
