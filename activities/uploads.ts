@@ -7,7 +7,7 @@ import type { Connector } from '../connectors/connector.ts'
 import type { Catalog, RunState } from '../src/catalog/catalog.ts'
 import { StoreError } from '../src/errors.ts'
 import { uploadsKeptMs } from '../src/limits.ts'
-import type { RunNumber } from '../src/model.ts'
+import type { Key, RunNumber } from '../src/model.ts'
 import { contextOf, type Deps, type RunContext } from './run-context.ts'
 
 const pageUploads = 1_000
@@ -52,21 +52,23 @@ async function dropAt(
   before: number,
   signal: AbortSignal,
 ): Promise<number> {
+  async function drop({ key, state }: { key: Key; state: string }): Promise<boolean> {
+    try {
+      await connector.abortUpload?.(key, state, { signal })
+    } catch (error) {
+      // It stays in the catalog: the next run's end tries again.
+      if (error instanceof StoreError && error.code !== 'cancelled') return false
+      throw error
+    }
+    await catalog.putUpload(connector.name, key, null, 0)
+    return true
+  }
+
   let dropped = 0
   for (;;) {
     const page = await catalog.staleUploads(connector.name, before, pageUploads)
-    const left = dropped + page.length
-    for (const { key, state } of page) {
-      try {
-        await connector.abortUpload?.(key, state, { signal })
-      } catch (error) {
-        // It stays in the catalog: the next run's end tries again.
-        if (error instanceof StoreError && error.code !== 'cancelled') continue
-        throw error
-      }
-      await catalog.putUpload(connector.name, key, null, 0)
-      dropped++
-    }
-    if (page.length < pageUploads || dropped < left) return dropped
+    const done = await Promise.all(page.map(drop))
+    dropped += done.filter(Boolean).length
+    if (page.length < pageUploads || done.includes(false)) return dropped
   }
 }

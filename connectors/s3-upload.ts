@@ -5,9 +5,10 @@
  */
 import { RETRIED, StoreError } from '../src/errors.ts'
 import { MIB, partsMax } from '../src/limits.ts'
-import type { Digests, Key, Token } from '../src/model.ts'
+import type { Digests, Token } from '../src/model.ts'
 import type { Body, UploadSession, WriteOptions } from './connector.ts'
 import { createDigester, digestProblem, digestsOf, partsOf } from './digests.ts'
+import { abortUpload, dropUpload } from './s3-abort.ts'
 import { answered, s3CodeOf } from './s3-errors.ts'
 import { networkFailure } from './s3-lean.ts'
 import { hexToBase64, one } from './s3-metadata.ts'
@@ -80,22 +81,6 @@ export async function uploadInParts(
   })
 }
 
-/** Drops an upload; one that isn't there is dropped already. */
-export async function abortUpload(
-  store: Store,
-  key: Key,
-  uploadId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const asked = { operation: 'abort', key, signal }
-  const query = { uploadId }
-  try {
-    await store.client.call({ ...asked, method: 'DELETE', object: store.object(key), query })
-  } catch (error) {
-    if (s3CodeOf(error) !== 'NoSuchUpload') throw error
-  }
-}
-
 /** S3 takes at most 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
  * */
 export function partBytesFor(size: number, wanted: number): number {
@@ -144,7 +129,7 @@ async function resumed(
   if (!state) return null
   const fits = Math.ceil(options.size / state.partBytes) <= partsMax
   if (!fits || state.headers !== headersDigest(headers)) {
-    await abortUpload(store, asked.key, state.uploadId, asked.signal)
+    await dropUpload(store, asked.key, state.uploadId, asked.signal)
     return null
   }
   const { uploadId: id, partBytes } = state
@@ -309,8 +294,9 @@ export async function finishing(
   } catch (error) {
     if (session && isWorthKeeping(error)) throw error
     const { key } = upload.asked
+    const signal = AbortSignal.timeout(abortTimeoutMs)
     try {
-      await abortUpload(store, key, upload.id, AbortSignal.timeout(abortTimeoutMs))
+      await abortUpload(store, { operation: 'abort', key, signal }, upload.id)
     } catch (left) {
       // The error that ended the upload is what matters. A session that isn't ended stays in the
       // catalog, and is aborted from there.

@@ -7,6 +7,7 @@
 import type { Entry, Key, Metadata, Token } from '../src/model.ts'
 import type { Connector, ConnectorContext, WriteOptions } from './connector.ts'
 import type { OptionsOf } from './options.ts'
+import { dropUpload } from './s3-abort.ts'
 import { copyFrom } from './s3-copy.ts'
 import { failure, recoded } from './s3-errors.ts'
 import { listPages } from './s3-list.ts'
@@ -22,7 +23,7 @@ import {
   type Written,
 } from './s3-store.ts'
 import { resolveTarget } from './s3-target.ts'
-import { abortUpload, parseState, uploadInParts } from './s3-upload.ts'
+import { parseState, uploadInParts } from './s3-upload.ts'
 import { versionsIn } from './s3-versions.ts'
 
 /** Throws `unsupported` where no region or profile is found, or the bucket has no order. */
@@ -107,7 +108,7 @@ export async function create(
 
     async abortUpload(key, state, { signal }) {
       const parsed = parseState(state)
-      if (parsed) await abortUpload(store, key, parsed.uploadId, signal)
+      if (parsed) await dropUpload(store, key, parsed.uploadId, signal)
     },
 
     versions: versionsIn(store),

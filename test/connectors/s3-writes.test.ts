@@ -147,6 +147,35 @@ describe('an upload in parts', () => {
     expect(kept.saved.at(-1)).toContain('u1')
   })
 
+  const kept = JSON.stringify({ version: 2, uploadId: 'u1', partBytes: 65_536, headers: '' })
+  const gone = refusal(404, 'NoSuchUpload')
+
+  it('is aborted until a part that landed late is gone too', async () => {
+    const answers = [{ status: 204 }, { body: '<Part/>' }, { status: 204 }, gone]
+    const { connector, asked } = await scripted(() => answers.shift() ?? gone)
+    await connector.abortUpload?.('a', kept, calling())
+    expect(asked()).toEqual(['abort', 'parts', 'abort', 'parts'])
+  })
+
+  it('whose abort fails, for a part lands meanwhile, is aborted again', async () => {
+    const answers = [refusal(500, 'InternalError'), { status: 204 }, gone]
+    const { connector, asked } = await scripted(() => answers.shift() ?? gone)
+    await connector.abortUpload?.('a', kept, calling())
+    expect(asked()).toEqual(['abort', 'abort', 'parts'])
+  })
+
+  it('that the store knows no more is dropped already', async () => {
+    const { connector, asked } = await scripted(() => gone)
+    await connector.abortUpload?.('a', kept, calling())
+    expect(asked()).toEqual(['abort'])
+  })
+
+  it('that stays, however often it is aborted, is not taken for dropped', async () => {
+    const { connector } = await scripted(() => ({ body: '<Part/>' }))
+    const dropping = connector.abortUpload?.('a', kept, calling()) ?? Promise.resolve()
+    await failsWith('unavailable', dropping)
+  })
+
   it('has larger parts where it would need more than 10,000', async () => {
     const { connector, asked } = await scripted(uploads(() => ({ body: done })))
     const oops = new Error('enough seen')
