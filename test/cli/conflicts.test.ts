@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createField, type Dataset, type Field, startUp, type Up } from './served.ts'
+import { configure, createField, type Dataset, type Field, startUp, type Up } from './served.ts'
 import { onTerminal, whyNoTerminal } from './terminal.ts'
 
 let field: Field
@@ -25,6 +25,7 @@ interface Shown {
   key: string
   state: string
   undone: boolean
+  why?: string | null
   done?: boolean
   problems?: { reason: string }[]
   resolution: { by?: string; strategy: string } | null
@@ -83,6 +84,20 @@ describe('the list', () => {
     const wrong = await field.tidemark(data, 'conflicts', 'list', '--kind', 'odd')
     expect(wrong.stderr).toContain('[usage-invalid]')
     expect(wrong.code).toBe(2)
+  })
+
+  it('says which ones no run looks at, for the dataset leaves their keys out now', async () => {
+    const data = await inConflict('left-out', ['kept', 'tmp/a'])
+    configure(data, { 'conflict-resolution': 'manual', exclude: ['tmp/**'] })
+    expect((await field.tidemark(data, 'sync', 'left-out')).code).toBe(4)
+    const why = (await inbox(data)).map(({ key, why }) => [key, why])
+    const leftOut = 'no run looks at it: the dataset leaves this key out now'
+    const kept = 'manual: it waits for a person'
+    expect(Object.fromEntries(why)).toEqual({ kept, 'tmp/a': leftOut })
+    const { stdout } = await field.tidemark(data, 'conflicts')
+    expect(stdout).toMatch(new RegExp(`tmp/a .*\\(${leftOut}\\)`))
+    const id = (await inbox(data, '--key', 'tmp/a'))[0]?.id
+    expect((await field.tidemark(data, 'conflicts', 'show', `${id}`)).stdout).toContain(leftOut)
   })
 })
 

@@ -2,10 +2,9 @@ import { EXIT, UserError } from '../../errors.ts'
 import type { CommandContext, CommandOptions } from '../command.ts'
 import { createJsonStream } from '../json-stream.ts'
 import { count, printable, tableLines, time } from '../output.ts'
-import { whyOpen } from '../run-report.ts'
 import { openSession } from '../session.ts'
 import { conflictsOf, wantedOf } from './filter.ts'
-import { shownConflict, sidesWords } from './words.ts'
+import { shownConflict, sidesWords, whyOpenBy } from './words.ts'
 
 const tableRows = 200
 
@@ -23,6 +22,7 @@ export async function listConflicts(
     if (wanted.dataset !== undefined) await checkDataset(session, wanted.dataset)
     const stream = createJsonStream(output)
     await stream.begin({}, 'conflicts')
+    const whyOpen = whyOpenBy(session.config)
     let shown = 0
     let rows: string[][] = []
     const headers = ['ID', 'DATASET', 'KEY', 'KIND', 'SINCE', 'STATE', 'SIDES']
@@ -35,9 +35,9 @@ export async function listConflicts(
     for await (const one of conflictsOf(session, wanted)) {
       context.signal.throwIfAborted()
       shown++
-      await stream.item(shownConflict(one))
+      const why = whyOpen(one)
+      await stream.item({ ...shownConflict(one), why })
       const { id, key, kind, openedAt, state } = one
-      const why = state === 'open' ? whyOpen(one.conflict) : null
       const sides = printable(`${sidesWords(one)}${why ? ` (${why})` : ''}`)
       rows.push([`${id}`, one.dataset, printable(key), kind, time(openedAt), state, sides])
       if (rows.length >= tableRows) await print()

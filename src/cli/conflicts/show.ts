@@ -13,7 +13,7 @@ import { shortDigest } from '../history/lines.ts'
 import { bytes, type Output, printable, time } from '../output.ts'
 import { openSession } from '../session.ts'
 import { conflictNumbered } from './filter.ts'
-import { shownConflict, stateWords } from './words.ts'
+import { shownConflict, stateWords, whyOpenBy } from './words.ts'
 
 /** Longer contents are told by size, digest and time alone. */
 const readBytesMax = 4 * MIB
@@ -38,8 +38,9 @@ export async function showConflict(context: CommandContext, text: string): Promi
       const { base, sides } = await sidesOf(contents, record)
       const [first, ...rest] = [base, ...sides].filter((one) => one?.bytes)
       const diffs = first ? rest.flatMap((side) => diffOf(record.key, first, side as Side)) : []
-      output.result({ ...shownConflict(record), sides: sides.map(shownSide), diffs })
-      print(output, record, base, sides, diffs)
+      const why = whyOpenBy(session.config)(record)
+      output.result({ ...shownConflict(record), why, sides: sides.map(shownSide), diffs })
+      print(output, record, why, [...(base ? [base] : []), ...sides], diffs)
     } finally {
       await contents.close()
     }
@@ -91,19 +92,19 @@ function shownSide({ label, content, at, why }: Side) {
 function print(
   output: Output,
   record: ConflictRecord,
-  base: Side | null,
+  why: string | null,
   sides: Side[],
   diffs: { from: string; to: string; diff: string }[],
 ): void {
   const { id, dataset, key, kind, state } = record
   output.line(`conflict ${id} of ${dataset}: ${printable(key)}`)
-  output.line(`  ${kind}, ${printable(stateWords(record))}`)
-  const rows = [...(base ? [base] : []), ...sides].map(({ label, content, at, why }) => [
+  output.line(`  ${kind}, ${printable(stateWords(record, why))}`)
+  const rows = sides.map(({ label, content, at, why: unread }) => [
     `  ${label}`,
     content === null ? 'deleted' : bytes(content.size),
     content === null ? '' : shortDigest(content) || 'no digest known',
     at === null ? '' : time(at),
-    why ?? '',
+    unread ?? '',
   ])
   output.table(['  SIDE', 'SIZE', 'DIGEST', 'WRITTEN', ''], rows, ['SIZE'])
   for (const { from, to, diff } of diffs) {

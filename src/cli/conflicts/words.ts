@@ -1,6 +1,8 @@
 /** Conflicts in words, for people and for scripts. */
 import type { ConflictRecord } from '../../catalog/catalog.ts'
+import type { Config } from '../../config/index.ts'
 import type { Contender } from '../../model.ts'
+import { compileFilter } from '../../sync/filter.ts'
 import { sideOf } from '../../sync/strategies/choose.ts'
 import { isUndone } from '../../sync/undone.ts'
 import { bytes, time } from '../output.ts'
@@ -19,17 +21,29 @@ export function sidesWords({ conflict }: ConflictRecord): string {
   return conflict.contenders.map(sideWords).join(' / ')
 }
 
-/** `open since …`, `resolved … by …`. */
-export function stateWords(record: ConflictRecord): string {
-  const { state, openedAt, endedAt, resolution, conflict } = record
+/** What keeps a conflict open, as the config is now; null: it isn't open, or nobody was asked. */
+export function whyOpenBy(config: Config): (record: ConflictRecord) => string | null {
+  const filters = new Map(
+    config.datasets.map(({ name, include, exclude }) => [name, compileFilter(include, exclude)]),
+  )
+  return ({ state, dataset, key, conflict }) => {
+    if (state !== 'open') return null
+    const selects = filters.get(dataset)
+    if (!selects) return 'no run looks at it: the config has no such dataset'
+    return selects(key)
+      ? whyOpen(conflict)
+      : 'no run looks at it: the dataset leaves this key out now'
+  }
+}
+
+/** `open since …`, `resolved … by …`. `why`: see `whyOpenBy`. */
+export function stateWords(record: ConflictRecord, why: string | null): string {
+  const { state, openedAt, endedAt, resolution } = record
   if (isUndone(record)) {
     const when = time(endedAt ?? 0)
     return `open again: how ${resolution?.strategy} had decided it ${when} was taken back`
   }
-  if (state === 'open') {
-    const why = whyOpen(conflict)
-    return `open since ${time(openedAt)}${why ? `: ${why}` : ''}`
-  }
+  if (state === 'open') return `open since ${time(openedAt)}${why ? `: ${why}` : ''}`
   const when = endedAt === null ? '' : ` ${time(endedAt)}`
   if (state === 'closed') return `ended by itself${when}: the replicas agreed`
   return `resolved${when} by ${resolution?.strategy ?? 'nobody'}: ${resolution?.rule ?? ''}`
