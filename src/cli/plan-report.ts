@@ -146,7 +146,8 @@ export function printPlan({ output }: CommandContext, plan: Plan): void {
     }),
   )
   const total = `${count(counts.puts, 'object')} to write (${bytes(counts.bytes)})`
-  const rest = `${count(counts.deletes, 'key')} to delete, ${counts.adopts} equal already`
+  const there = counts.adopts.toLocaleString('en-US')
+  const rest = `${count(counts.deletes, 'key')} to delete, ${there} there already`
   output.line(`  ${total}, ${rest}`)
   output.line(isEmpty(plan) ? '  nothing to do' : `  all of it: tidemark show ${run.run}`)
 }

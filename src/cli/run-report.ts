@@ -185,7 +185,7 @@ export function countsLine({ counts, base }: RunRecord): string {
     `${count(counts.deletes, 'key')} deleted`,
   ]
   const more: [number, string][] = [
-    [counts.adopted, 'equal already'],
+    [counts.adopted, 'there already'],
     [counts.stale, 'changed meanwhile'],
     [counts.skipped, 'skipped'],
     [counts.failed, 'failed'],
