@@ -18,25 +18,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import {
   CreateBucketCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import { numericOptions } from '../scripts/numeric-options.ts'
 import { eachLimited } from '../src/sync/each-limited.ts'
 import { type S3Server, startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, spread } from './measure.ts'
 import { upServer } from './peers.ts'
 
-const { values } = parseArgs({
-  options: {
-    pairs: { type: 'string', default: '5' },
-    objects: { type: 'string', default: '2000' },
-    changed: { type: 'string', default: '100' },
-    latency: { type: 'string', default: '0' },
-  },
+const values = numericOptions({
+  pairs: { type: 'string', default: '5' },
+  objects: { type: 'string', default: '2000' },
+  changed: { type: 'string', default: '100' },
+  latency: { type: 'string', default: '0' },
 })
 const pairs = Number(values.pairs)
 const objects = Number(values.objects)

@@ -19,19 +19,17 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { numericOptions } from '../scripts/numeric-options.ts'
 import { getRclone } from '../scripts/tools.ts'
 import { startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, median, spread } from './measure.ts'
 import { type Bench, rcloneConfig, tidemarkConfig, upServer } from './peers.ts'
 
-const { values } = parseArgs({
-  options: {
-    pairs: { type: 'string', default: '5' },
-    objects: { type: 'string', default: '10000' },
-    large: { type: 'string', default: '2048' },
-    only: { type: 'string' },
-  },
+const values = numericOptions({
+  pairs: { type: 'string', default: '5' },
+  objects: { type: 'string', default: '10000' },
+  large: { type: 'string', default: '2048' },
+  only: { type: 'string' },
 })
 const pairs = Number(values.pairs)
 const objects = Number(values.objects)

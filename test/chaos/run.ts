@@ -6,19 +6,17 @@
  *
  * `npm run chaos -- --unison 600 [--seed S]`: so many lists of operations, played by Unison too.
  */
-import { parseArgs } from 'node:util'
+import { numericOptions } from '../../scripts/numeric-options.ts'
 import { startAzure, startGcs, startS3 } from '../servers.ts'
 import { chaos } from './session.ts'
 import { listOf, playList, unisonVersion } from './unison.ts'
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000_007) },
-    still: { type: 'string', default: '1100' },
-    keep: { type: 'boolean', default: false },
-    unison: { type: 'string' },
-  },
+const values = numericOptions({
+  minutes: { type: 'string', default: '10' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000_007) },
+  still: { type: 'string', default: '1100' },
+  keep: { type: 'boolean', default: false },
+  unison: { type: 'string' },
 })
 const began = performance.now()
 const say = (line: string) => {

@@ -5,7 +5,7 @@
  * `--mutants`: how many seeds it takes to find each bug that is put in; exit 1 where one isn't.
  */
 import { fork } from 'node:child_process'
-import { parseArgs } from 'node:util'
+import { numericOptions } from '../../scripts/numeric-options.ts'
 import type { Batch, Failure, Report } from './seeds.ts'
 
 export type { Report }
@@ -92,16 +92,14 @@ function tellSum({ seeds, runs, steps, cpuMs, counted, failures }: Report, secon
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string' },
-      seeds: { type: 'string' },
-      minutes: { type: 'string' },
-      from: { type: 'string', default: '1' },
-      workers: { type: 'string', default: '2' },
-      failures: { type: 'string', default: '5' },
-      mutants: { type: 'boolean', default: false },
-    },
+  const values = numericOptions({
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    minutes: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    workers: { type: 'string', default: '2' },
+    failures: { type: 'string', default: '5' },
+    mutants: { type: 'boolean', default: false },
   })
   if (values.mutants) {
     const { tellMutants } = await import('./mutant-hunt.ts')
