@@ -1,13 +1,14 @@
 /** Multipart uploads that nobody goes on with: their parts are dropped, the late ones too. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RETRIED, StoreError } from '../src/errors.ts'
-import type { Key } from '../src/model.ts'
+import { StoreError } from '../src/errors.ts'
 import { s3CodeOf } from './s3-errors.ts'
 import type { AskedOf, Store } from './s3-store.ts'
 
 /** How long a part that was cut off may take to land inside the store before we look again, ms. */
 const lateMs = 250
 const triesMax = 4
+/** What an abort is answered that meets a part landing. */
+const inTheWay = ['InternalError', 'OperationAborted']
 
 /** Drops an upload of which no part is on its way; one that isn't there is dropped already. */
 export function abortUpload(store: Store, asked: AskedOf, uploadId: string): Promise<boolean> {
@@ -17,16 +18,10 @@ export function abortUpload(store: Store, asked: AskedOf, uploadId: string): Pro
 /**
  * Drops an upload whose parts may have been cut off on their way: one that the store had whole
  * lands all the same, and outlives the abort, or fails it. So it is aborted until the store knows
- * it no more. Throws `unavailable` where it stays.
+ * it no more; a store that can't be reached isn't asked again. Throws `unavailable` where it stays.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
  */
-export async function dropUpload(
-  store: Store,
-  key: Key,
-  uploadId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const asked = { operation: 'abort', key, signal }
+export async function dropUpload(store: Store, asked: AskedOf, uploadId: string): Promise<void> {
   let left: StoreError | undefined
   for (let tries = 0; tries < triesMax; tries++) {
     try {
@@ -36,7 +31,7 @@ export async function dropUpload(
       if (!(await unlessGone(() => request(store, asked, 'GET', query)))) return
       left = store.fail(asked, 'unavailable', `its upload ${uploadId} outlives every abort`)
     } catch (error) {
-      if (!(error instanceof StoreError) || !RETRIED[error.code] || signal.aborted) throw error
+      if (!(error instanceof StoreError) || !inTheWay.includes(s3CodeOf(error))) throw error
       left = error
       await sleep(lateMs * 2 ** tries)
     }

@@ -129,7 +129,7 @@ async function resumed(
   if (!state) return null
   const fits = Math.ceil(options.size / state.partBytes) <= partsMax
   if (!fits || state.headers !== headersDigest(headers)) {
-    await dropUpload(store, asked.key, state.uploadId, asked.signal)
+    await dropUpload(store, asked, state.uploadId)
     return null
   }
   const { uploadId: id, partBytes } = state
@@ -296,7 +296,9 @@ export async function finishing(
     const { key } = upload.asked
     const signal = AbortSignal.timeout(abortTimeoutMs)
     try {
-      await abortUpload(store, { operation: 'abort', key, signal }, upload.id)
+      // A part that was cut off by a cancel may land late.
+      const drop = upload.asked.signal.aborted ? dropUpload : abortUpload
+      await drop(store, { operation: 'abort', key, signal }, upload.id)
     } catch (left) {
       // The error that ended the upload is what matters. A session that isn't ended stays in the
       // catalog, and is aborted from there.

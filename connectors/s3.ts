@@ -108,7 +108,7 @@ export async function create(
 
     async abortUpload(key, state, { signal }) {
       const parsed = parseState(state)
-      if (parsed) await dropUpload(store, key, parsed.uploadId, signal)
+      if (parsed) await dropUpload(store, { operation: 'abort', key, signal }, parsed.uploadId)
     },
 
     versions: versionsIn(store),

@@ -11,7 +11,7 @@ import {
   text,
   writing,
 } from '../conformance/world.ts'
-import { etag, found, refusal, scripted, uploads } from './s3-scripted.ts'
+import { etag, found, refusal, type Scripted, scripted, uploads } from './s3-scripted.ts'
 import type { Recorded } from './scripted-server.ts'
 
 const token = { id: etag }
@@ -149,31 +149,37 @@ describe('an upload in parts', () => {
 
   const kept = JSON.stringify({ version: 2, uploadId: 'u1', partBytes: 65_536, headers: '' })
   const gone = refusal(404, 'NoSuchUpload')
+  const drop = async ({ connector }: Scripted) => connector.abortUpload?.('a', kept, calling())
 
   it('is aborted until a part that landed late is gone too', async () => {
     const answers = [{ status: 204 }, { body: '<Part/>' }, { status: 204 }, gone]
-    const { connector, asked } = await scripted(() => answers.shift() ?? gone)
-    await connector.abortUpload?.('a', kept, calling())
-    expect(asked()).toEqual(['abort', 'parts', 'abort', 'parts'])
+    const store = await scripted(() => answers.shift() ?? gone)
+    await drop(store)
+    expect(store.asked()).toEqual(['abort', 'parts', 'abort', 'parts'])
   })
 
   it('whose abort fails, for a part lands meanwhile, is aborted again', async () => {
     const answers = [refusal(500, 'InternalError'), { status: 204 }, gone]
-    const { connector, asked } = await scripted(() => answers.shift() ?? gone)
-    await connector.abortUpload?.('a', kept, calling())
-    expect(asked()).toEqual(['abort', 'abort', 'parts'])
+    const store = await scripted(() => answers.shift() ?? gone)
+    await drop(store)
+    expect(store.asked()).toEqual(['abort', 'abort', 'parts'])
+  })
+
+  it('is aborted once where the store has no answer: the next run tries again', async () => {
+    const store = await scripted(() => ({ body: 'half', cutAt: 2 }))
+    await failsWith('unavailable', drop(store))
+    expect(store.asked()).toEqual(['abort'])
   })
 
   it('that the store knows no more is dropped already', async () => {
-    const { connector, asked } = await scripted(() => gone)
-    await connector.abortUpload?.('a', kept, calling())
-    expect(asked()).toEqual(['abort'])
+    const store = await scripted(() => gone)
+    await drop(store)
+    expect(store.asked()).toEqual(['abort'])
   })
 
   it('that stays, however often it is aborted, is not taken for dropped', async () => {
-    const { connector } = await scripted(() => ({ body: '<Part/>' }))
-    const dropping = connector.abortUpload?.('a', kept, calling()) ?? Promise.resolve()
-    await failsWith('unavailable', dropping)
+    const store = await scripted(() => ({ body: '<Part/>' }))
+    await failsWith('unavailable', drop(store))
   })
 
   it('has larger parts where it would need more than 10,000', async () => {
