@@ -7,6 +7,7 @@ const longest = [
   'integration/kills',
   'cli/runs',
   'cli/conflicts',
+  'cli/controls',
   'cli/interrupted',
   'simulation/mutants',
   'integration/quickstart',

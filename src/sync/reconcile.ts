@@ -28,6 +28,7 @@ import { bare, type Group, groupContents, type SeenEntry, toLearn } from './cont
 import { buildItem, knownContent, shows, sourceOf, withShown } from './item.ts'
 import { holdsHead, lostWith, observe, type Seen } from './observe.ts'
 import { reconcileOneWay } from './reconcile-one-way.ts'
+import { changedMetadataAlone, keptMetadata } from './same-edit.ts'
 
 export const NOTHING: Extract<Decision, { kind: 'nothing' }> = { kind: 'nothing', notes: [] }
 
@@ -137,7 +138,7 @@ function reconcileTwoWay(given: Situation): Decision {
   const { row } = situation
   const split = splitByHead(seen, row?.head ?? null, holdersOf(seen))
   if ('unknown' in split) return { kind: 'need-digest', replicas: split.unknown }
-  const grouped = groupContents(split.fresh)
+  const grouped = groupContents(split.fresh.filter((one) => !keptMetadata(one, row?.head.content)))
   if ('unknown' in grouped) return { kind: 'need-digest', replicas: grouped.unknown }
   const told = { ...situation, seen: withoutLater(seen, split) }
   return decideTwoWay(told, grouped.groups, split.caught)
@@ -251,11 +252,15 @@ export function withoutLater(seen: Seen[], { later }: Split): Seen[] {
 }
 
 /**
- * A content is a lawful successor of the head where someone made it out of the head; of a
- * tombstone, where someone made it out of nothing.
+ * A content is a lawful successor of the head where someone made it out of the head, or had the
+ * head's own bytes and changed the metadata alone; of a tombstone, where someone made it out of
+ * nothing.
  */
 function fromHead(group: Group, row: BaselineRow): boolean {
-  if (row.head.content !== null) return group.members.some((one) => holdsHeadOf(one, row))
+  const { content } = row.head
+  if (content !== null) {
+    return group.members.some((one) => holdsHeadOf(one, row) || changedMetadataAlone(one, content))
+  }
   return group.members.some(({ hold }) => hold === null || hold.token === null)
 }
 

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DatasetStatus } from '../../src/cli/dataset-status.ts'
 import { bin, type Ended, run, type Started, start } from './process.ts'
 
 /** A state folder with a config per dataset, two folders each. */
@@ -108,4 +109,9 @@ export function fill(path: string, files: number, bytes: number): void {
   for (let i = 0; i < files; i++) {
     writeFileSync(join(path, `file-${String(i).padStart(3, '0')}`), Buffer.alloc(bytes, i + 1))
   }
+}
+
+export async function statusIn(field: Field, dataset: Dataset): Promise<DatasetStatus> {
+  const { datasets } = await field.json<{ datasets: [DatasetStatus] }>(dataset, 'status')
+  return datasets[0]
 }
