@@ -20,4 +20,4 @@ export function isKept({ shared, replicas, vault: { names } }: World, entry: Mem
 
 const isNamed = (name: string, content: string) => name.includes(`/${content}-`)
 
-export const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')
+const md5Of = ({ bytes }: MemoryEntry) => createHash('md5').update(bytes).digest('hex')

@@ -3,6 +3,7 @@
  * when all is quiet. It knows what users did and what lies in the stores, and asks the engine for
  * nothing but its reports.
  */
+import { digestsOf } from '../../connectors/digests.ts'
 import type { MemoryEntry } from '../../connectors/memory-store.ts'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { Key, RunNumber } from '../../src/model.ts'
@@ -10,7 +11,7 @@ import { compileFilter } from '../../src/sync/filter.ts'
 import { keyProblem } from '../../src/sync/keys.ts'
 import type { SyncInput } from '../../workflows/messages.ts'
 import { createExpectations } from './expectations.ts'
-import { isKept, md5Of } from './kept.ts'
+import { isKept } from './kept.ts'
 import type { Operation } from './operations.ts'
 import { beginRun, checkRun, liesOf, type RunBegun } from './oracle-run.ts'
 import { type Change, type Replica, seenAs, shaOf } from './stores.ts'
@@ -127,15 +128,16 @@ export function createOracle(world: World): Oracle {
     const words = `${key} at ${store.name}: its content was nowhere else`
     if (world.scenario.dataset.history.content !== 'off') fail('I2 no content is lost', words)
     // Without history, what was agreed once may go: the run's lines will tell.
-    else if (before) doubtful.push({ key, names: [was, md5Of(before)], words })
+    else if (before) doubtful.push({ key, names: Object.values(digestsOf(before.bytes)), words })
   }
 
   async function checkDoubtful(): Promise<void> {
     if (world.scenario.dataset.history.content !== 'off') return
     const lines = await world.shared.catalog.linesOfDataset('data', { limit: 1_000 })
     for (const { key, version } of lines) {
-      const { sha256, md5 } = version.content?.digests ?? {}
-      for (const digest of [sha256, md5]) if (digest) agreed.add(`${digest} ${key}`)
+      // A composed object shows its crc32c alone.
+      const digests = Object.values(version.content?.digests ?? {})
+      for (const digest of digests) agreed.add(`${digest} ${key}`)
     }
     for (const { key, names, words } of doubtful.splice(0)) {
       if (names.some((name) => agreed.has(`${name} ${key}`))) continue
