@@ -24,7 +24,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { numericOptions } from '../scripts/numeric-options.ts'
+import { numericOptions } from '../scripts/options.ts'
 import { eachLimited } from '../src/sync/each-limited.ts'
 import { type S3Server, startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, spread } from './measure.ts'

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { numericOptions } from '../scripts/numeric-options.ts'
+import { numericOptions } from '../scripts/options.ts'
 import { getRclone } from '../scripts/tools.ts'
 import { startS3 } from '../test/servers.ts'
 import { type Cost, type Helper, measure, median, spread } from './measure.ts'

@@ -5,13 +5,13 @@
  * APIs. Stays up until Ctrl-C; `--once` ends instead, with 0 only where everything held.
  */
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { reportError } from '../src/cli/failure.ts'
 import { listenForInterrupt, tellStopping } from '../src/cli/interrupt.ts'
 import { endWithNpm } from '../src/cli/npm.ts'
 import { duration } from '../src/cli/output.ts'
 import { EXIT, UserError } from '../src/errors.ts'
 import { packageRoot } from '../src/package-root.ts'
+import { parseOptions } from './options.ts'
 import { change } from './quickstart/changes.ts'
 import { commandRuns, shown, type Up } from './quickstart/commands.ts'
 import { judge } from './quickstart/judge.ts'
@@ -82,22 +82,16 @@ function optionsOf(argv: string[]): Options {
   // Where the person is: npm runs its scripts in the package's folder.
   const from = process.env.INIT_CWD ?? process.cwd()
   const path = (given: string | undefined) => (given === undefined ? null : resolve(from, given))
-  try {
-    const { values } = parseArgs({
-      args: argv,
-      options: {
-        source: { type: 'string' },
-        work: { type: 'string' },
-        once: { type: 'boolean', default: false },
-      },
-    })
-    return { source: path(values.source), work: path(values.work), once: values.once }
-  } catch (error) {
-    if (!String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) throw error
-    throw new UserError('usage-invalid', (error as Error).message, {
-      next: 'npm run quickstart -- [--source DIR] [--work DIR] [--once]',
-    })
-  }
+  const { source, work, once } = parseOptions(
+    argv,
+    {
+      source: { type: 'string' },
+      work: { type: 'string' },
+      once: { type: 'boolean', default: false },
+    },
+    'npm run quickstart -- [--source DIR] [--work DIR] [--once]',
+  )
+  return { source: path(source), work: path(work), once }
 }
 
 async function main(): Promise<number> {

@@ -6,7 +6,7 @@
  *
  * `npm run chaos -- --unison 600 [--seed S]`: so many lists of operations, played by Unison too.
  */
-import { numericOptions } from '../../scripts/numeric-options.ts'
+import { numericOptions } from '../../scripts/options.ts'
 import { startAzure, startGcs, startS3 } from '../servers.ts'
 import { chaos } from './session.ts'
 import { listOf, playList, unisonVersion } from './unison.ts'

@@ -1,24 +1,13 @@
 /** The conflict inbox, as processes against one server: what a person sees, decides, takes back. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { configure, createField, type Dataset, type Field, startUp, type Up } from './served.ts'
+import { describe, expect, it } from 'vitest'
+import { configure, type Dataset, servedField } from './served.ts'
 import { onTerminal, whyNoTerminal } from './terminal.ts'
 
-let field: Field
-let up: Up
+const field = servedField()
 
 const noTerminal = whyNoTerminal()
-
-beforeAll(async () => {
-  field = createField()
-  up = await startUp(field.state, field.dataset('none').config)
-})
-
-afterAll(async () => {
-  await up?.stop()
-  field?.remove()
-})
 
 interface Shown {
   id: number

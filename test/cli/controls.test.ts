@@ -1,35 +1,11 @@
 /** `pause`, `resume` and `cancel` of a run that is under way, as processes against one server. */
 import { hostname, userInfo } from 'node:os'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { AuditRow } from '../../src/catalog/catalog.ts'
-import type { Started } from './process.ts'
-import {
-  configure,
-  createField,
-  type Dataset,
-  type Field,
-  filesIn,
-  fill,
-  startUp,
-  statusIn,
-  type Up,
-  until,
-} from './served.ts'
+import { pressCtrlC, type Started } from './process.ts'
+import { configure, type Dataset, filesIn, fill, servedField, until } from './served.ts'
 
-let field: Field
-let up: Up
-
-beforeAll(async () => {
-  field = createField()
-  up = await startUp(field.state, field.dataset('none').config)
-})
-
-afterAll(async () => {
-  await up?.stop()
-  field?.remove()
-})
-
-const statusOf = (dataset: Dataset) => statusIn(field, dataset)
+const field = servedField()
 
 describe('pause, resume and cancel', () => {
   const slowly = { limits: { bandwidth: '200KB' } }
@@ -54,9 +30,9 @@ describe('pause, resume and cancel', () => {
     const words = 'paused (tidemark resume paused)'
     expect((await field.tidemark(data, 'status')).stdout).toContain(words)
     // What was being renamed into place when the pause came is there by now.
-    const before = (await statusOf(data)).running?.run?.counts.puts
-    expect(await statusOf(data)).toMatchObject({ running: { progress: { paused: true } } })
-    expect((await statusOf(data)).running?.run?.counts.puts).toBe(before)
+    const before = (await field.status(data)).running?.run?.counts.puts
+    expect(await field.status(data)).toMatchObject({ running: { progress: { paused: true } } })
+    expect((await field.status(data)).running?.run?.counts.puts).toBe(before)
     expect(before).toBeLessThan(60)
     const sameFiles = filesIn(data.two)
     await field.tidemark(data, 'status')
@@ -97,9 +73,9 @@ describe('pause, resume and cancel', () => {
     await until(() => filesIn(data.two).length > 2)
     // So that it doesn't end before it is joined.
     expect((await field.tidemark(data, 'pause', 'joined')).code).toBe(0)
-    const { child, ended } = await joining(data)
-    process.kill(-(child.pid as number), 'SIGINT')
-    const { stderr, code } = await ended
+    const second = await joining(data)
+    pressCtrlC(second)
+    const { stderr, code } = await second.ended
     expect(stderr).toContain('goes on; end it: tidemark cancel joined')
     expect(code).toBe(130)
     expect((await field.tidemark(data, 'resume', 'joined')).code).toBe(0)

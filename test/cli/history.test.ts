@@ -2,22 +2,11 @@
 import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
-import { createField, type Dataset, type Field, filesIn, startUp, type Up } from './served.ts'
+import { type Dataset, filesIn, servedField } from './served.ts'
 
-let field: Field
-let up: Up
-
-beforeAll(async () => {
-  field = createField()
-  up = await startUp(field.state, field.dataset('none').config)
-})
-
-afterAll(async () => {
-  await up?.stop()
-  field?.remove()
-})
+const field = servedField()
 
 const sync = async (data: Dataset) =>
   (await field.json<[{ run: RunRecord }]>(data, 'sync'))[0].run.run

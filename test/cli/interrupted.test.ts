@@ -6,7 +6,7 @@ import type { RunRecord } from '../../src/catalog/catalog.ts'
 import type { DatasetStatus } from '../../src/cli/dataset-status.ts'
 import { isLocked } from '../../src/temporal/process-lock.ts'
 import { isAlive, type ProcessMark } from '../../src/temporal/processes.ts'
-import type { Started } from './process.ts'
+import { pressCtrlC } from './process.ts'
 import { configure, createField, type Dataset, type Field, filesIn, fill, until } from './served.ts'
 
 /** 30 files, that take several seconds. */
@@ -16,11 +16,6 @@ function slowField(): { field: Field; data: Dataset } {
   const data = field.dataset('data', { limits: { bandwidth: '250KB' } })
   fill(data.one, 30, 40_000)
   return { field, data }
-}
-
-/** As a terminal's Ctrl-C: to the whole process group of the foreground job. */
-function pressCtrlC({ child }: Started): void {
-  process.kill(-(child.pid as number), 'SIGINT')
 }
 
 async function runsOf(field: Field, data: Dataset): Promise<RunRecord[]> {

@@ -63,3 +63,8 @@ export function start(args: string[], how: How = {}): Started {
 export function run(args: string[], how: How = {}): Promise<Ended> {
   return start(args, how).ended
 }
+
+/** As a terminal's Ctrl-C: to the whole process group of the foreground job. */
+export function pressCtrlC({ child }: Started): void {
+  process.kill(-(child.pid as number), 'SIGINT')
+}

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { packageVersion } from '../../src/package-root.ts'
+import { pressCtrlC } from './process.ts'
 import { createField, type Field, filesIn, fill, startUp, type Up, until } from './served.ts'
 
 const slowly = { limits: { bandwidth: '200KB' } }
@@ -46,7 +47,7 @@ it('Ctrl-C cancels the run in order, and exits with 130', async () => {
   fill(data.one, 30, 40_000)
   const syncing = field.start(data, 'sync')
   await until(() => filesIn(data.two).length > 2)
-  process.kill(-(syncing.child.pid as number), 'SIGINT')
+  pressCtrlC(syncing)
   expect((await syncing.ended).code).toBe(130)
   expect((await field.tidemark(data, 'runs', 'stopped')).stdout).toContain('cancelled')
 })

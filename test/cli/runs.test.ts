@@ -1,35 +1,11 @@
 /** The commands around a run, as processes against one server: exit codes, words, JSON. */
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RunRecord } from '../../src/catalog/catalog.ts'
-import {
-  configure,
-  createField,
-  type Dataset,
-  type Field,
-  filesIn,
-  fill,
-  startUp,
-  statusIn,
-  type Up,
-  until,
-} from './served.ts'
+import { configure, filesIn, fill, servedField, until } from './served.ts'
 
-let field: Field
-let up: Up
-
-beforeAll(async () => {
-  field = createField()
-  up = await startUp(field.state, field.dataset('none').config)
-})
-
-afterAll(async () => {
-  await up?.stop()
-  field?.remove()
-})
-
-const statusOf = (dataset: Dataset) => statusIn(field, dataset)
+const field = servedField()
 
 describe('sync', () => {
   it('syncs, says what it did, and does nothing when it is called again', async () => {
@@ -67,7 +43,10 @@ describe('sync', () => {
     expect(stdout).toContain('open: k: create/create')
     expect(code).toBe(4)
     expect(readFileSync(join(data.two, 'free'), 'utf8')).toBe('goes on')
-    expect(await statusOf(data)).toMatchObject({ openConflicts: 1, last: { state: 'conflicts' } })
+    expect(await field.status(data)).toMatchObject({
+      openConflicts: 1,
+      last: { state: 'conflicts' },
+    })
     expect((await field.tidemark(data, 'verify')).code).toBe(5)
   })
 
@@ -79,7 +58,7 @@ describe('sync', () => {
     const none = await field.tidemark(data, 'sync')
     expect(none.stderr).toContain('[no-dataset-enabled]')
     expect(none.code).toBe(2)
-    expect(await statusOf(data)).toMatchObject({ last: null, running: null })
+    expect(await field.status(data)).toMatchObject({ last: null, running: null })
   })
 
   it('by a Temporal address that does not answer exits with 6', async () => {
@@ -129,16 +108,16 @@ describe('plan, apply and approve', () => {
     const data = field.dataset('stale')
     fill(data.one, 2, 10)
     const [old] = await field.json<[{ run: RunRecord }]>(data, 'plan')
-    expect((await statusOf(data)).plans).toEqual([old.run.run])
+    expect((await field.status(data)).plans).toEqual([old.run.run])
     await field.tidemark(data, 'sync')
-    expect((await statusOf(data)).plans).toEqual([])
+    expect((await field.status(data)).plans).toEqual([])
     const superseded = await field.tidemark(data, 'apply', String(old.run.run))
     expect(superseded.stdout).toContain('[plan-superseded]')
     expect(superseded.code).toBe(6)
     writeFileSync(join(data.one, 'new'), 'x')
     const [plan] = await field.json<[{ run: RunRecord }]>(data, 'plan')
     configure(data, { exclude: ['*.tmp'] })
-    expect((await statusOf(data)).plans).toEqual([])
+    expect((await field.status(data)).plans).toEqual([])
     const changed = await field.tidemark(data, 'apply', String(plan.run.run))
     expect(changed.stdout).toContain('[plan-config-changed]')
     expect(changed.code).toBe(6)
@@ -166,7 +145,7 @@ describe('plan, apply and approve', () => {
     expect(held.stdout).toMatch(/^ {2}… and 10 more: tidemark show \d+ --only /m)
     expect(held.code).toBe(7)
     expect(filesIn(data.two)).toHaveLength(40)
-    const status = await statusOf(data)
+    const status = await field.status(data)
     expect(status.held).toMatchObject([{ deletes: 30 }])
     const number = String(status.held[0]?.run)
     const shown = await field.json<{ items: unknown[] }>(data, 'show', number, '--only', 'held')
@@ -176,13 +155,13 @@ describe('plan, apply and approve', () => {
     const again = await field.tidemark(data, 'approve', number)
     expect(again.stderr).toContain(`[run-not-held]: run ${number} of held holds nothing`)
     expect(again.code).toBe(6)
-    expect((await statusOf(data)).held).toEqual([])
+    expect((await field.status(data)).held).toEqual([])
   })
 
   it('of a run that is not there, or is something else, says so', async () => {
     const data = field.dataset('wrong')
     await field.tidemark(data, 'sync')
-    const number = String((await statusOf(data)).last?.run)
+    const number = String((await field.status(data)).last?.run)
     for (const [command, run, code] of [
       ['apply', '999999', 'run-unknown'],
       ['apply', 'x', 'run-unknown'],
@@ -218,7 +197,7 @@ describe('runs and show', () => {
     writeFileSync(join(data.one, 'd', 'x'), 'x')
     writeFileSync(join(data.one, 'y'), 'y')
     await field.tidemark(data, 'sync')
-    const number = String((await statusOf(data)).last?.run)
+    const number = String((await field.status(data)).last?.run)
     const { stdout } = await field.tidemark(data, 'show', number)
     expect(stdout).toMatch(/^done {7}d\/x {2}new \(1 B\): .*written to shown-two/m)
     interface Shown {

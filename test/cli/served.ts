@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll } from 'vitest'
 import type { DatasetStatus } from '../../src/cli/dataset-status.ts'
 import { bin, type Ended, run, type Started, start } from './process.ts'
 
@@ -16,6 +17,7 @@ export interface Field {
   start(dataset: Dataset, ...args: string[]): Started
   /** What the command says in JSON. */
   json<T>(dataset: Dataset, ...args: string[]): Promise<T>
+  status(dataset: Dataset): Promise<DatasetStatus>
   remove(): void
 }
 
@@ -30,7 +32,7 @@ export function createField(): Field {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-field-'))
   const state = join(folder, 'state')
   const given = (dataset: Dataset) => ['--config', dataset.config, '--state', state]
-  return {
+  const field: Field = {
     state,
     dataset(name, settings = {}) {
       const [one, two] = [join(folder, name, 'one'), join(folder, name, 'two')]
@@ -50,8 +52,26 @@ export function createField(): Field {
         throw new Error(`tidemark ${args.join(' ')} ended with ${code}: ${stderr}`, { cause })
       }
     },
+    async status(dataset) {
+      return (await field.json<{ datasets: [DatasetStatus] }>(dataset, 'status')).datasets[0]
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+  return field
+}
+
+/** A field for all tests of a file, with a server that is up for as long. */
+export function servedField(): Field {
+  const field = createField()
+  let up: Up | undefined
+  beforeAll(async () => {
+    up = await startUp(field.state, field.dataset('none').config)
+  })
+  afterAll(async () => {
+    await up?.stop()
+    field.remove()
+  })
+  return field
 }
 
 /** JSON is YAML. The locations bear the dataset's name: a state folder knows them by it. */
@@ -109,9 +129,4 @@ export function fill(path: string, files: number, bytes: number): void {
   for (let i = 0; i < files; i++) {
     writeFileSync(join(path, `file-${String(i).padStart(3, '0')}`), Buffer.alloc(bytes, i + 1))
   }
-}
-
-export async function statusIn(field: Field, dataset: Dataset): Promise<DatasetStatus> {
-  const { datasets } = await field.json<{ datasets: [DatasetStatus] }>(dataset, 'status')
-  return datasets[0]
 }

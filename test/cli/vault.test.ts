@@ -2,23 +2,11 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createField, type Dataset, type Field, startUp, type Up } from './served.ts'
+import { describe, expect, it } from 'vitest'
+import { servedField } from './served.ts'
 
-let field: Field
-let up: Up
-let data: Dataset
-
-beforeAll(async () => {
-  field = createField()
-  data = field.dataset('data', { history: { versions: 2 } })
-  up = await startUp(field.state, data.config)
-})
-
-afterAll(async () => {
-  await up?.stop()
-  field?.remove()
-})
+const field = servedField()
+const data = field.dataset('data', { history: { versions: 2 } })
 
 /** The vault's files, below its catalog's folder. */
 function files(): string[] {

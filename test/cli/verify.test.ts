@@ -3,6 +3,7 @@ import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Finding, Verified } from '../../src/verify/verify.ts'
+import { pressCtrlC } from './process.ts'
 import { createField, type Dataset, type Field, fill } from './served.ts'
 
 function twoFolders(given: Record<string, unknown> = {}): { field: Field; data: Dataset } {
@@ -97,7 +98,7 @@ describe('verify', () => {
       said += text
     })
     while (!said.includes('against')) await new Promise((wake) => setTimeout(wake, 20))
-    process.kill(-(verifying.child.pid as number), 'SIGINT')
+    pressCtrlC(verifying)
     expect(await verifying.ended).toMatchObject({ code: 130, stderr: '' })
   })
 })

@@ -5,7 +5,7 @@
  * `--mutants`: how many seeds it takes to find each bug that is put in; exit 1 where one isn't.
  */
 import { fork } from 'node:child_process'
-import { numericOptions } from '../../scripts/numeric-options.ts'
+import { numericOptions } from '../../scripts/options.ts'
 import type { Batch, Failure, Report } from './seeds.ts'
 
 export type { Report }

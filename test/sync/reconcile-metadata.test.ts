@@ -2,13 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Observation } from '../../src/model.ts'
 import { reconcile } from '../../src/sync/reconcile.ts'
-import { decisionOf, entryOf, type Given, moment, policyOf, type States, said } from './table.ts'
-
-function table(rows: [States, string, Given?][]): void {
-  it.each(rows)('%o → %s', (states, expected, given) => {
-    expect(said(decisionOf(states, given))).toBe(expected)
-  })
-}
+import { entryOf, moment, policyOf, said, table } from './table.ts'
 
 const first = { head: null }
 

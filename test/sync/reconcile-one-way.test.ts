@@ -2,15 +2,25 @@
 import { describe, expect, it } from 'vitest'
 import type { Observation, Policy } from '../../src/model.ts'
 import { reconcile } from '../../src/sync/reconcile.ts'
-import { decisionOf, entryOf, type Given, moment, policyOf, type States, said } from './table.ts'
+import {
+  decisionOf,
+  entryOf,
+  type Given,
+  moment,
+  policyOf,
+  type States,
+  said,
+  table as twoWay,
+} from './table.ts'
 
 const oneWay = { direction: 'one-way' } as const
 
 function table(rows: [States, string, Given?][], policy: Partial<Policy> = {}): void {
-  it.each(rows)('%o → %s', (states, expected, given) => {
-    const all = { ...given, policy: { ...oneWay, ...policy, ...given?.policy } }
-    expect(said(decisionOf(states, all))).toBe(expected)
-  })
+  twoWay(
+    rows.map(([states, expected, given]) => {
+      return [states, expected, { ...given, policy: { ...oneWay, ...policy, ...given?.policy } }]
+    }),
+  )
 }
 
 const dead = { head: 'deleted' }

@@ -2,6 +2,7 @@
  * One key, told in the words of the design's first table: `{ A: 'current', B: 'changed x' }`; and a
  * decision told back in one line.
  */
+import { expect, it } from 'vitest'
 import type {
   BaselineRow,
   Content,
@@ -117,6 +118,13 @@ export function decisionOf(states: States, given: Given = {}): Decision {
   ])
   const policy = policyOf(states, given.policy)
   return reconcile('k', rowOf(states, given), new Map(seen), policy, moment)
+}
+
+/** A test for each: the states of a key, and what is said of it. */
+export function table(rows: [States, string, Given?][]): void {
+  it.each(rows)('%o → %s', (states, expected, given) => {
+    expect(said(decisionOf(states, given))).toBe(expected)
+  })
 }
 
 /** As one line: what is done, what is asked, who contends. */
